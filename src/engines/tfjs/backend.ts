@@ -1,0 +1,135 @@
+// Choice of the tfjs backend, browser-safe: names, the one place where a backend is made current and checked, wasm.
+// tfjs itself falls back to the next backend it knows when one fails; here that is an error. backend.node.ts adds
+// what Node has beyond the browser.
+import * as tf from '@tensorflow/tfjs'
+import { getThreadsCount, setThreadsCount, setWasmPaths } from '@tensorflow/tfjs-backend-wasm'
+import { ShallowDeepError } from '../../errors.js'
+
+/** The backends a user can name. `node` and `node-gpu` are TensorFlow's C library under Node. */
+export const BACKEND_NAMES = ['wasm', 'node', 'node-gpu', 'cpu', 'webgl', 'webgpu'] as const
+export type BackendName = (typeof BACKEND_NAMES)[number]
+
+/** The backend that was made current. */
+export interface ChosenBackend {
+  /** The name as users write it (`--backend`); tfjs itself calls `node` and `node-gpu` "tensorflow". */
+  readonly name: BackendName
+  /** One sentence: why this one. */
+  readonly reason: string
+  /** Versions of what computes: `tfjs`, and `tensorflow` or `wasm` where they apply. */
+  readonly versions: Readonly<Record<string, string>>
+  /** Threads inside one operation. */
+  readonly threads: number
+}
+
+export interface BrowserBackendOptions {
+  /** Neutral: undefined, which takes wasm. */
+  readonly backend?: BackendName
+  /** wasm only. Neutral: undefined, which takes what the browser allows. */
+  readonly threads?: number
+  /** The folder, as a URL ending in `/`, from which the three `.wasm` files are served. Neutral: beside the script. */
+  readonly wasmPath?: string
+}
+
+/**
+ * Makes a backend current in a browser and returns it: the one asked for, else wasm; `cpu` only when asked for.
+ * Throws `engine.backend-unavailable` when tfjs could not start it, `engine.threads-unsupported` when more threads were
+ * asked for than the backend can have here.
+ */
+export async function chooseBackend(options: BrowserBackendOptions = {}): Promise<ChosenBackend> {
+  const name = options.backend ?? 'wasm'
+  const why = options.backend === undefined ? 'the default in browsers' : 'asked for'
+  if (name === 'node' || name === 'node-gpu') {
+    throw unavailable(name, 'it runs under Node only', 'use wasm, webgl or webgpu in a browser')
+  }
+  if (name === 'wasm') return activateWasm(options, why)
+  requireOneThread(name, options.threads)
+  await activate(name, browserHint(name))
+  return { name, reason: why, versions: { tfjs: tf.version.tfjs }, threads: 1 }
+}
+
+/**
+ * Makes wasm current and returns it. `reason` is passed on, with a word on SIMD. Throws as `chooseBackend` does.
+ */
+export async function activateWasm(options: BrowserBackendOptions, reason: string): Promise<ChosenBackend> {
+  if (options.wasmPath !== undefined && tf.findBackend('wasm') === null) setWasmPaths(options.wasmPath)
+  const hasSimd = await tf.env().getAsync('WASM_HAS_SIMD_SUPPORT')
+  const hasThreads = await tf.env().getAsync('WASM_HAS_MULTITHREAD_SUPPORT')
+  if (!hasThreads) requireOneThread('wasm', options.threads)
+  if (options.threads !== undefined && hasThreads) setThreadsCount(options.threads)
+  await activate('wasm', 'check that the .wasm files are where wasmPath says')
+  const simd = hasSimd ? 'SIMD' : 'no SIMD'
+  return {
+    name: 'wasm',
+    reason: hasSimd ? reason : `${reason}; this machine has no wasm SIMD, so it is slow`,
+    versions: { tfjs: tf.version.tfjs, wasm: `${tf.version.tfjs} (${simd})` },
+    threads: hasThreads ? getThreadsCount() : 1,
+  }
+}
+
+/**
+ * Makes the tfjs backend `tfjsName` current and checks that it is. tfjs writes why a start failed to the console; that
+ * text goes into the error instead. Throws `engine.backend-unavailable` under the name `shownName` (default the same).
+ */
+export async function activate(tfjsName: string, hint: string, shownName: string = tfjsName): Promise<void> {
+  if (tf.findBackend(tfjsName) === null && tf.engine().registryFactory[tfjsName] === undefined) {
+    throw unavailable(shownName, 'it is not registered with tfjs', hint)
+  }
+  const messages: string[] = []
+  const consoleWarn = console.warn
+  console.warn = (...words: unknown[]) => void messages.push(words.map(String).join(' '))
+  let failure: unknown
+  try {
+    await tf.setBackend(tfjsName)
+  } catch (error) {
+    failure = error
+  } finally {
+    console.warn = consoleWarn
+  }
+  let current: string | null = null
+  try {
+    current = tf.getBackend()
+  } catch {
+    // No backend at all is the same finding as a different one.
+  }
+  if (failure === undefined && current === tfjsName) return
+  const said = failure instanceof Error ? failure.message : messages.join(' ')
+  throw unavailable(
+    shownName,
+    said === '' ? `tfjs chose ${current ?? 'none'} instead` : oneLine(said),
+    hint,
+    failure,
+  )
+}
+
+/** The error for a backend that was asked for and can't be had: `engine.backend-unavailable`. */
+export function unavailable(name: string, why: string, hint: string, cause?: unknown): ShallowDeepError {
+  return new ShallowDeepError({
+    code: 'engine.backend-unavailable',
+    message: `backend ${name} is not available: ${why}`,
+    hint,
+    details: { backend: name, why },
+    cause,
+  })
+}
+
+/** Throws `engine.threads-unsupported` when more than one thread is asked of a backend that has one. */
+export function requireOneThread(name: string, threads: number | undefined): void {
+  if (threads === undefined || threads === 1) return
+  throw new ShallowDeepError({
+    code: 'engine.threads-unsupported',
+    message: `backend ${name} has one thread here, but ${threads} were asked for`,
+    hint: 'leave the number of threads out, or use a backend with threads (node under Node, wasm in an isolated page)',
+    details: { backend: name, threads },
+  })
+}
+
+function browserHint(name: BackendName): string {
+  if (name === 'webgpu')
+    return 'install @tensorflow/tfjs-backend-webgpu and import it before, in a browser with WebGPU'
+  if (name === 'webgl') return 'WebGL needs a browser; wasm runs everywhere'
+  return 'use wasm'
+}
+
+function oneLine(text: string): string {
+  return text.split('\n')[0].slice(0, 300)
+}
