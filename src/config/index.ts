@@ -1,3 +1,5 @@
 // Every configuration of the project: schema, defaults, checking.
+export * from './calibration.js'
 export * from './model.js'
 export * from './parse.js'
+export * from './weightNames.js'
