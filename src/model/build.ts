@@ -1,0 +1,155 @@
+// Builds the two views of one model over the same layers: the LayersModel with its two exits, and the states model that
+// training reads. Weights go in and out by our names (config/weightNames.ts).
+import * as tf from '@tensorflow/tfjs'
+import { type ModelConfig, weightSpecs } from '../config/index.js'
+import { ShallowDeepError } from '../errors.js'
+import {
+  DecoderBlock,
+  EncoderBlock,
+  FinalNorm,
+  OutputHead,
+  PaddingBias,
+  registerLayers,
+  StackBias,
+  TokenEmbedding,
+  type WeightedLayer,
+} from './layers.js'
+
+/** One weight on the host: row-major, in our orientation ([in, out] for matrices). */
+export interface HostWeight {
+  readonly shape: readonly number[]
+  readonly data: Float32Array
+}
+
+/** All weights of a model by our names. */
+export type HostWeights = ReadonlyMap<string, HostWeight>
+
+/** A shallow-deep T5 as tfjs sees it. The caller disposes it with `dispose()`. */
+export interface ShallowDeepModel {
+  readonly config: ModelConfig
+  /** [encoderTokens [B, M], decoderTokens [B, T]] (int32) -> [shallowLogits, deepLogits], both [B, T, V]. */
+  readonly layersModel: tf.LayersModel
+  /** The same inputs -> [encoder states [B, M, D] (normed), decoder states after layers 1..L [B, T, D] (not normed)]. */
+  readonly statesModel: tf.LayersModel
+  /** The variables by our names, in the order of `weightSpecs`. */
+  readonly variables: ReadonlyMap<string, tf.Variable>
+  /** Copies all weights to the host. */
+  readWeights(): Promise<Map<string, HostWeight>>
+  dispose(): void
+}
+
+/**
+ * Builds a model with the given weights.
+ * Throws `model.missing-weight` or `model.wrong-shape`, naming the first weight at fault.
+ */
+export function buildModel(config: ModelConfig, weights: HostWeights): ShallowDeepModel {
+  registerLayers()
+  const { layersModel, statesModel, layers } = buildGraph(config)
+  const variables = collectVariables(config, layers)
+  for (const [name, variable] of variables) assignWeight(name, variable, weights)
+  return {
+    config,
+    layersModel,
+    statesModel,
+    variables,
+    async readWeights() {
+      const copies = new Map<string, HostWeight>()
+      for (const [name, variable] of variables) {
+        copies.set(name, { shape: variable.shape, data: (await variable.data()) as Float32Array })
+      }
+      return copies
+    },
+    dispose: () => layersModel.dispose(),
+  }
+}
+
+function buildGraph(config: ModelConfig) {
+  const { dModel, numHeads, dKv, dFf, dropout, layerNormEpsilon: epsilon, vocabSize } = config
+  const gated = config.feedForward === 'gated-gelu'
+  const logitScale = config.scaleLogits ? dModel ** -0.5 : 1
+  const buckets = { numHeads, numBuckets: config.relativeBuckets, maxDistance: config.relativeMaxDistance }
+  const block = { dModel, numHeads, dKv, dFf, gated, dropout, epsilon }
+  const layers: WeightedLayer[] = []
+  const track = <L extends WeightedLayer>(layer: L): L => {
+    layers.push(layer)
+    return layer
+  }
+
+  const embedding = track(new TokenEmbedding({ name: 'embedding', vocabSize, dModel, dropout, logitScale }))
+  const encoderTokens = tf.input({ shape: [null], dtype: 'int32', name: 'encoderTokens' })
+  const decoderTokens = tf.input({ shape: [null], dtype: 'int32', name: 'decoderTokens' })
+  type Symbolic = tf.SymbolicTensor
+
+  const encoderBias = track(
+    new StackBias({ name: 'encoder.relativeBias', ...buckets, causal: false, padId: config.padId }),
+  ).apply(encoderTokens) as Symbolic
+  let hidden = embedding.apply(encoderTokens) as Symbolic
+  for (let i = 0; i < config.encoderLayers; i++) {
+    hidden = track(new EncoderBlock({ name: `encoder.${i}`, ...block })).apply([
+      hidden,
+      encoderBias,
+    ]) as Symbolic
+  }
+  const encoderNorm = track(new FinalNorm({ name: 'encoder.finalNorm', dModel, dropout, epsilon }))
+  const encoderStates = encoderNorm.apply(hidden) as Symbolic
+
+  const memoryBias = new PaddingBias({ name: 'memoryBias', padId: config.padId }).apply(
+    encoderTokens,
+  ) as Symbolic
+  const decoderBias = track(
+    new StackBias({ name: 'decoder.relativeBias', ...buckets, causal: true, padId: config.padId }),
+  ).apply(decoderTokens) as Symbolic
+  const states: Symbolic[] = []
+  hidden = embedding.apply(decoderTokens) as Symbolic
+  for (let i = 0; i < config.decoderLayers; i++) {
+    const layer = track(new DecoderBlock({ name: `decoder.${i}`, ...block }))
+    hidden = layer.apply([hidden, decoderBias, encoderStates, memoryBias]) as Symbolic
+    states.push(hidden)
+  }
+
+  const decoderNorm = track(new FinalNorm({ name: 'decoder.finalNorm', dModel, dropout, epsilon }))
+  const head = config.tieEmbeddings
+    ? embedding
+    : track(new OutputHead({ name: 'head', vocabSize, dModel, logitScale }))
+  const exit = (state: Symbolic) => head.apply(decoderNorm.apply(state)) as Symbolic
+  const inputs = [encoderTokens, decoderTokens]
+  return {
+    layersModel: tf.model({
+      inputs,
+      outputs: [exit(states[config.shallowLayers - 1]), exit(states[config.decoderLayers - 1])],
+      name: 'shallowDeep',
+    }),
+    statesModel: tf.model({ inputs, outputs: [encoderStates, ...states], name: 'shallowDeepStates' }),
+    layers,
+  }
+}
+
+/** The variables of all layers by our full names: the layer's name and, where it has several weights, theirs. */
+function collectVariables(config: ModelConfig, layers: readonly WeightedLayer[]): Map<string, tf.Variable> {
+  const found = new Map<string, tf.Variable>()
+  for (const layer of layers) {
+    for (const name of layer.weightNames) {
+      found.set(name === 'weight' ? layer.name : `${layer.name}.${name}`, layer.variable(name))
+    }
+  }
+  return new Map(weightSpecs(config).map(({ name }) => [name, found.get(name)!]))
+}
+
+function assignWeight(name: string, variable: tf.Variable, weights: HostWeights): void {
+  const weight = weights.get(name)
+  if (!weight) {
+    throw new ShallowDeepError({
+      code: 'model.missing-weight',
+      message: `the weights have no ${name}, which this configuration needs`,
+      details: { name },
+    })
+  }
+  if (weight.shape.join() !== variable.shape.join()) {
+    throw new ShallowDeepError({
+      code: 'model.wrong-shape',
+      message: `${name}: expected shape [${variable.shape}], got [${weight.shape}]`,
+      details: { name, expected: variable.shape, actual: weight.shape },
+    })
+  }
+  tf.tidy(() => variable.assign(tf.tensor(weight.data, variable.shape, 'float32')))
+}

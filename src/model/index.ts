@@ -1,0 +1,7 @@
+// The T5 model: its arithmetic, its LayersModel and its initialisation.
+export * from './build.js'
+export * from './functions.js'
+export * from './initialise.js'
+export * from './product.js'
+export * from './relativeBias.js'
+export { registerLayers } from './layers.js'

@@ -1,0 +1,101 @@
+// Operations whose gradient tfjs lacks or computes slowly, each with a gradient of its own. Nothing about T5 lives here.
+import * as tf from '@tensorflow/tfjs'
+
+/** True while a gradient tape records: the moment to pay for what only a gradient needs. */
+export function isRecording(): boolean {
+  return tf.engine().state.activeTape != null
+}
+
+/** On wasm a transposed operand makes a product about eight times slower than transposing first. */
+function transposesFirst(): boolean {
+  return tf.getBackend() === 'wasm'
+}
+
+function swapLast<T extends tf.Tensor>(x: T): T {
+  const axes = x.shape.map((_, axis) => axis)
+  axes.push(axes.splice(-2, 1)[0])
+  return tf.transpose(x, axes)
+}
+
+/** Matrix product of the last two axes with either operand transposed, in the fastest way for the backend. */
+export function matMulTransposed<T extends tf.Tensor>(
+  a: T,
+  b: T,
+  transposeA: boolean,
+  transposeB: boolean,
+): T {
+  if (!transposesFirst()) return tf.matMul(a, b, transposeA, transposeB)
+  return tf.tidy(() => tf.matMul(transposeA ? swapLast(a) : a, transposeB ? swapLast(b) : b))
+}
+
+/**
+ * Matrix product of the last two axes, [..., N, A] x [..., A, C] -> [..., N, C] (equal leading axes), whose gradient
+ * has no transposed operand on wasm.
+ */
+export function product<T extends tf.Tensor>(a: T, b: T): T {
+  if (!isRecording() || !transposesFirst()) return tf.matMul(a, b)
+  const op = tf.customGrad((x, y, save) => {
+    const [left, right] = [x as tf.Tensor, y as tf.Tensor]
+    ;(save as tf.GradSaveFunc)([left, right])
+    return {
+      value: tf.matMul(left, right),
+      gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => [
+        matMulTransposed(dy, saved[1], false, true),
+        matMulTransposed(saved[0], dy, true, false),
+      ],
+    }
+  })
+  return op(a, b) as T
+}
+
+/** Adds the rows of `updates` [N, D] into a [size, D] tensor of zeros at `indices` [N] (int32). */
+export function scatterAddRows(updates: tf.Tensor2D, indices: tf.Tensor1D, size: number): tf.Tensor2D {
+  if (tf.getBackend() !== 'wasm') return tf.unsortedSegmentSum(updates, indices, size) as tf.Tensor2D
+  // wasm has no such kernel, but its memory is the host's: a plain loop is the fastest way.
+  const width = updates.shape[1]
+  const rows = indices.dataSync()
+  const values = updates.dataSync()
+  const sums = new Float32Array(size * width)
+  for (let n = 0; n < rows.length; n++) {
+    const from = n * width
+    const to = rows[n] * width
+    for (let d = 0; d < width; d++) sums[to + d] += values[from + d]
+  }
+  return tf.tensor2d(sums, [size, width])
+}
+
+/** Rows of `table` [V, D] at `indices` [N] (int32) -> [N, D]. */
+export function embed(table: tf.Tensor2D, indices: tf.Tensor1D): tf.Tensor2D {
+  if (!isRecording()) return tf.gather(table, indices)
+  const op = tf.customGrad((x) => ({
+    value: tf.gather(x as tf.Tensor2D, indices),
+    gradFunc: (dy: tf.Tensor) => scatterAddRows(dy as tf.Tensor2D, indices, table.shape[0]),
+  }))
+  return op(table) as tf.Tensor2D
+}
+
+/**
+ * T5's layer norm: x / sqrt(mean(x^2) + epsilon) * weight over the last axis, without mean subtraction and bias
+ * (T5LayerNorm). x [N, D], weight [D] -> [N, D].
+ */
+export function rmsNorm(x: tf.Tensor2D, weight: tf.Tensor1D, epsilon: number): tf.Tensor2D {
+  const inverseRms = (input: tf.Tensor2D) =>
+    tf.tidy(() => tf.rsqrt(tf.add(tf.mean(tf.square(input), 1, true), epsilon))) as tf.Tensor2D
+  if (!isRecording()) return tf.tidy(() => tf.mul(tf.mul(x, inverseRms(x)), weight))
+  const op = tf.customGrad((input, scale, save) => {
+    const [x, weight] = [input as tf.Tensor2D, scale as tf.Tensor1D]
+    const inverse = inverseRms(x)
+    const normed = tf.mul(x, inverse)
+    ;(save as tf.GradSaveFunc)([normed, inverse, weight])
+    return {
+      value: tf.mul(normed, weight),
+      gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => {
+        const [normed, inverse, weight] = saved
+        const dNormed = tf.mul(dy, weight)
+        const along = tf.mean(tf.mul(dNormed, normed), 1, true)
+        return [tf.mul(tf.sub(dNormed, tf.mul(normed, along)), inverse), tf.sum(tf.mul(dy, normed), 0)]
+      },
+    }
+  })
+  return op(x, weight) as tf.Tensor2D
+}
