@@ -2,7 +2,9 @@
 // What they make can be moved as a whole: the binding finds TensorFlow relative to itself.
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { ShallowDeepError } from '../../src/errors.js'
+import { QUIET_ADDON } from '../../src/engines/tfjs/native.node.js'
 import type { BuildRecord } from '../../src/engines/tfjs/native.node.js'
 import { findPython } from './python.js'
 import type { Python } from './python.js'
@@ -12,6 +14,7 @@ import {
   GOOGLE_PROTOBUF_VERSION,
   NAPI_VERSION,
   NODE_API_HEADERS_VERSION,
+  RECIPE,
   TENSORFLOW_VERSION,
   tfjsVersion,
   wheelOf,
@@ -68,6 +71,7 @@ export async function build(options: BuildOptions, tools: Tools): Promise<BuildR
   await compile(options, tools.compiler, tensorflow)
   return {
     kind: options.kind,
+    recipe: RECIPE,
     tfjs,
     tensorflow: TENSORFLOW_VERSION,
     wheel,
@@ -142,25 +146,42 @@ async function fetchPackages(options: BuildOptions, npm: readonly string[], tfjs
   rmSync(packed, { recursive: true })
 }
 
+/** Compiles the binding, linked to TensorFlow by a path relative to itself, and the addon that keeps its loading quiet. */
 async function compile(options: BuildOptions, compiler: string, tensorflow: string): Promise<void> {
   const source = join(options.folder, 'node_modules', '@tensorflow', 'tfjs-node')
-  const output = join(source, 'lib', `napi-v${NAPI_VERSION}`, 'tfjs_binding.node')
   const headers = join(options.folder, 'node_modules', 'node-api-headers', 'include')
-  mkdirSync(dirname(output), { recursive: true })
-  const args = [
-    ...['-std=c++17', '-O2', '-fPIC', '-shared', '-w', `-DNAPI_VERSION=${NAPI_VERSION}`],
-    ...[source, dirname(source), join(tensorflow, 'include'), headers].map((folder) => `-I${folder}`),
-    ...['tfjs_backend.cc', 'tfjs_binding.cc'].map((file) => join(source, 'binding', file)),
-    ...['-o', output, `-L${tensorflow}`, '-l:libtensorflow_cc.so.2', '-l:libtensorflow_framework.so.2'],
-    `-Wl,-rpath,$ORIGIN/${relative(dirname(output), tensorflow)}`,
+  const output = join(source, 'lib', `napi-v${NAPI_VERSION}`)
+  mkdirSync(output, { recursive: true })
+  const common = [
+    '-std=c++17',
+    '-O2',
+    '-fPIC',
+    '-shared',
+    '-w',
+    `-DNAPI_VERSION=${NAPI_VERSION}`,
+    `-I${headers}`,
   ]
-  const finished = await run(compiler, args)
-  if (finished.code !== 0) writeFileSync(join(dirname(options.folder), 'setup.log'), finished.stderr)
-  succeed(
-    finished,
-    'native.compile',
-    `${compiler} could not compile the binding (all of it in .native/setup.log)`,
-  )
+  const binding = [
+    ...[source, dirname(source), join(tensorflow, 'include')].map((folder) => `-I${folder}`),
+    ...['tfjs_backend.cc', 'tfjs_binding.cc'].map((file) => join(source, 'binding', file)),
+    ...['-o', join(output, 'tfjs_binding.node')],
+    ...[`-L${tensorflow}`, '-l:libtensorflow_cc.so.2', '-l:libtensorflow_framework.so.2'],
+    `-Wl,-rpath,$ORIGIN/${relative(output, tensorflow)}`,
+  ]
+  const quiet = [
+    fileURLToPath(new URL('./quiet.cc', import.meta.url)),
+    '-o',
+    join(options.folder, QUIET_ADDON),
+  ]
+  for (const args of [binding, quiet]) {
+    const finished = await run(compiler, [...common, ...args])
+    if (finished.code !== 0) writeFileSync(join(dirname(options.folder), 'setup.log'), finished.stderr)
+    succeed(
+      finished,
+      'native.compile',
+      `${compiler} could not compile the binding (all of it in .native/setup.log)`,
+    )
+  }
 }
 
 async function require(name: string, command: readonly string[], code: string, hint: string): Promise<void> {

@@ -9,7 +9,7 @@ import { ShallowDeepError } from '../../src/errors.js'
 import { BUILD_RECORD, nativeFolder, packageRoot, readBuild } from '../../src/engines/tfjs/native.node.js'
 import { build, findTools } from './build.js'
 import { run, stopChildren, tellingLine } from './processes.js'
-import { BUILDS, TENSORFLOW_VERSION, tfjsVersion } from './versions.js'
+import { BUILDS, RECIPE, TENSORFLOW_VERSION, tfjsVersion } from './versions.js'
 import type { BuildKind } from './versions.js'
 
 interface CheckResult {
@@ -86,9 +86,10 @@ async function make(kind: BuildKind, target: string): Promise<void> {
 async function checkPresent(target: string): Promise<CheckResult | null> {
   const record = readBuild(target)?.record ?? null
   if (record === null) return null
-  if (record.tfjs !== tfjsVersion() || record.tensorflow !== TENSORFLOW_VERSION) {
+  const isCurrent = record.recipe === RECIPE && record.tensorflow === TENSORFLOW_VERSION
+  if (!isCurrent || record.tfjs !== tfjsVersion()) {
     console.error(
-      `setup:native: the build there is for tfjs ${record.tfjs}, TensorFlow ${record.tensorflow}; building anew`,
+      `setup:native: the build there (tfjs ${record.tfjs}, TensorFlow ${record.tensorflow}) is outdated; building anew`,
     )
     return null
   }

@@ -10,6 +10,8 @@ export const BUILDS = {
 
 export type BuildKind = keyof typeof BUILDS
 
+/** Raise it when the steps in build.ts change, so that builds made before are replaced. */
+export const RECIPE = 1
 /** TensorFlow, as the Python wheel that carries its C library and headers. */
 export const TENSORFLOW_VERSION = '2.21.0'
 /** The Python versions that the wheel is published for, the best-tried first. */

@@ -15,10 +15,14 @@ import { ShallowDeepError } from '../../errors.js'
 export const NATIVE_TFJS_NAME = 'tensorflow'
 /** File that a finished build of scripts/native carries; a folder without it is not a build. */
 export const BUILD_RECORD = 'build.json'
+/** The addon, beside that file, that holds back what TensorFlow writes to standard error while it is being loaded. */
+export const QUIET_ADDON = 'quiet.node'
 
 /** What scripts/native writes beside a build: everything the build was made from. */
 export interface BuildRecord {
   readonly kind: 'node' | 'node-gpu'
+  /** Counts up when the steps that make a build change; an older build is then made anew. */
+  readonly recipe: number
   /** Version of tfjs (and of tfjs-node) that the binding's JavaScript belongs to. */
   readonly tfjs: string
   readonly tensorflow: string
@@ -55,6 +59,11 @@ export interface LoadedNative {
 interface Binding {
   readonly TF_Version: string
   isUsingGpuDevice(): boolean
+}
+
+interface QuietAddon {
+  hold(): void
+  release(): string
 }
 
 interface BackendModule {
@@ -123,7 +132,7 @@ export function loadNative(build: NativeBuild, threads?: number): LoadedNative {
   const restore = setEnvironment(threads)
   try {
     putBackUtil()
-    const binding = require(build.bindingFile as string) as Binding
+    const binding = loadBinding(build, require)
     require('./dist/register_all_kernels.js')
     const module = require('./dist/nodejs_kernel_backend.js') as BackendModule
     const backend = new module.NodeJSKernelBackend(
@@ -141,6 +150,23 @@ export function loadNative(build: NativeBuild, threads?: number): LoadedNative {
   } catch (error) {
     restore()
     throw loadError(build, firstLine(error), error)
+  }
+}
+
+/** Loads the compiled binding, silently unless the user chose a log level or it fails. */
+function loadBinding(build: NativeBuild, require: NodeJS.Require): Binding {
+  const addonFile = join(build.packageFolder, '..', '..', '..', QUIET_ADDON)
+  const addon = build.record !== null && existsSync(addonFile) ? (require(addonFile) as QuietAddon) : null
+  const showAll = Number(process.env.TF_CPP_MIN_LOG_LEVEL) < 2
+  if (addon === null || showAll) return require(build.bindingFile as string) as Binding
+  addon.hold()
+  try {
+    return require(build.bindingFile as string) as Binding
+  } catch (error) {
+    const said = addon.release().trim().replaceAll('\n', ' ')
+    throw said === '' ? error : new Error(`${firstLine(error)}; TensorFlow wrote: ${said}`, { cause: error })
+  } finally {
+    addon.release()
   }
 }
 
