@@ -35,7 +35,7 @@ export function fromHuggingFaceTensors(
   options: { readonly shallowLayers?: number } = {},
 ): ModelWeights {
   const found = settleEmbedding(tensors, source)
-  const config = fromHuggingFace(configJson, source, {
+  const config = fromHuggingFace(configJson, `config.json of ${source}`, {
     hasHead: hasOwnHead(found, configJson),
     ...(options.shallowLayers === undefined ? {} : { shallowLayers: options.shallowLayers }),
   })

@@ -1,0 +1,5 @@
+// Checkpoints on disk: canonical folders, training runs, and files replaced whole.
+export { readCheckpointFolder, writeCheckpointFolder } from './folder.node.js'
+export { replaceFile } from './publish.node.js'
+export type { FolderContents } from './publish.node.js'
+export * from './run.node.js'
