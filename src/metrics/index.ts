@@ -1,0 +1,11 @@
+// Metrics over texts, their signatures, and resampling.
+export * from './agreement.js'
+export * from './bleu.js'
+export * from './bootstrap.js'
+export * from './chrf.js'
+export * from './metric.js'
+export * from './porter.js'
+export * from './registry.js'
+export * from './rouge.js'
+export * from './squad.js'
+export * from './textTokenizers.js'
