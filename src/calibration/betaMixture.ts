@@ -189,10 +189,11 @@ function clampConfidence(confidence: number): number {
 
 /** Between `fails` and a greater `works`, to the last bit: the smallest number found at which `holds`. */
 function bisect(fails: number, works: number, holds: (c: number) => boolean): number {
-  for (;;) {
-    const middle = (fails + works) / 2
-    if (middle <= fails || middle >= works) return works
+  let middle = (fails + works) / 2
+  while (middle > fails && middle < works) {
     if (holds(middle)) works = middle
     else fails = middle
+    middle = (fails + works) / 2
   }
+  return works
 }

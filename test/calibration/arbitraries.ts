@@ -3,9 +3,9 @@ import fc from 'fast-check'
 import type { Evidence } from '../../src/calibration/index.js'
 import type { BetaMixtureOptions } from '../../src/config/index.js'
 
-/** Parameters of every fc.assert of this folder. */
+/** Parameters of every fc.assert of this folder; looking for a smaller counterexample ends after ten seconds. */
 export function runs(numRuns: number): fc.Parameters<unknown> {
-  return { seed: 20231206, numRuns }
+  return { seed: 20231206, numRuns, interruptAfterTimeLimit: 10_000, markInterruptAsFailure: true }
 }
 
 const confidences = fc.oneof(
