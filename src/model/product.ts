@@ -67,10 +67,15 @@ export function scatterAddRows(updates: tf.Tensor2D, indices: tf.Tensor1D, size:
 /** Rows of `table` [V, D] at `indices` [N] (int32) -> [N, D]. */
 export function embed(table: tf.Tensor2D, indices: tf.Tensor1D): tf.Tensor2D {
   if (!isRecording()) return tf.gather(table, indices)
-  const op = tf.customGrad((x) => ({
-    value: tf.gather(x as tf.Tensor2D, indices),
-    gradFunc: (dy: tf.Tensor) => scatterAddRows(dy as tf.Tensor2D, indices, table.shape[0]),
-  }))
+  const op = tf.customGrad((x, save) => {
+    // Saved, so that the caller's tidy does not free the indices before the gradient needs them.
+    ;(save as tf.GradSaveFunc)([indices])
+    return {
+      value: tf.gather(x as tf.Tensor2D, indices),
+      gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) =>
+        scatterAddRows(dy as tf.Tensor2D, saved[0] as tf.Tensor1D, table.shape[0]),
+    }
+  })
   return op(table) as tf.Tensor2D
 }
 

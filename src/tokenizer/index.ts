@@ -1,0 +1,4 @@
+// Text to token ids and back, and the training of a vocabulary. Browser-safe; files are read in index.node.ts.
+export * from './huggingFace.js'
+export * from './tokenizer.js'
+export * from './train.js'
