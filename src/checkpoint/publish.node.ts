@@ -77,14 +77,17 @@ export async function settleFolder(path: string): Promise<void> {
   const target = resolve(path)
   const aside = asideName(target)
   if (!(await isOccupied(aside))) return
-  if (await isOccupied(target)) await removeFolder(aside)
+  if (await isOccupied(target)) await removeFolder(aside, target)
   else await rename(aside, target)
   await syncFolder(dirname(target))
 }
 
-/** Removes a folder so that no part of it is ever seen under its name. */
-export async function removeFolder(path: string): Promise<void> {
-  const trash = temporaryName(path, 'trash')
+/**
+ * Removes a folder so that no part of it is ever seen under its name.
+ * @param published the name whose writer removes what a kill leaves of it; default the folder's own
+ */
+export async function removeFolder(path: string, published = path): Promise<void> {
+  const trash = temporaryName(published, 'trash')
   inUse.add(trash)
   try {
     await rename(path, trash)
@@ -207,7 +210,7 @@ async function putInPlace(temporary: string, target: string, options: PublishOpt
     throw error
   }
   await syncFolder(dirname(target))
-  if (await isOccupied(aside)) await removeFolder(aside)
+  if (await isOccupied(aside)) await removeFolder(aside, target)
 }
 
 async function writeFolder(path: string, files: FolderContents): Promise<void> {
