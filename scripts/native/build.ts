@@ -38,20 +38,37 @@ export interface Tools {
 }
 
 /**
- * Finds all tools before anything is downloaded. Throws `native.no-python`, `native.no-venv`, `native.no-npm`,
- * `native.no-tar` or `native.no-compiler`.
+ * Finds all tools, through the variables of `environment` (PATH, PYTHON, CXX), before anything is downloaded. Throws
+ * `native.no-python`, `native.no-venv`, `native.no-npm`, `native.no-tar` or `native.no-compiler`.
  */
-export async function findTools(): Promise<Tools> {
-  const { npm_execpath: npmFile, CXX: cxx } = process.env
+export async function findTools(environment: NodeJS.ProcessEnv = process.env): Promise<Tools> {
+  const { npm_execpath: npmFile, CXX: cxx } = environment
   const npm =
     npmFile !== undefined && basename(npmFile) === 'npm-cli.js' ? [process.execPath, npmFile] : ['npm']
-  await require('npm', [...npm, '--version'], 'native.no-npm', 'npm comes with Node; put it on the PATH')
-  await require('tar', ['tar', '--version'], 'native.no-tar', 'install tar and put it on the PATH')
+  for (const [name, command, hint] of [
+    ['npm', npm, 'npm comes with Node; put it on the PATH'],
+    ['tar', ['tar'], 'install tar and put it on the PATH'],
+  ] as const) {
+    const [program, ...args] = command
+    const { code } = await run(program, [...args, '--version'], { env: environment })
+    if (code === 0) continue
+    throw new ShallowDeepError({
+      code: `native.no-${name}`,
+      message: `${name} is missing or fails`,
+      hint,
+      kind: 'failure',
+    })
+  }
   const compilers = cxx === undefined || cxx === '' ? ['g++', 'c++', 'clang++'] : [cxx]
   for (const compiler of compilers) {
-    const asked = await run(compiler, ['--version'])
+    const asked = await run(compiler, ['--version'], { env: environment })
     if (asked.code !== 0) continue
-    return { python: await findPython(), npm, compiler, compilerVersion: asked.stdout.split('\n')[0] }
+    return {
+      python: await findPython(environment),
+      npm,
+      compiler,
+      compilerVersion: asked.stdout.split('\n')[0],
+    }
   }
   throw new ShallowDeepError({
     code: 'native.no-compiler',
@@ -182,13 +199,6 @@ async function compile(options: BuildOptions, compiler: string, tensorflow: stri
       `${compiler} could not compile the binding (all of it in .native/setup.log)`,
     )
   }
-}
-
-async function require(name: string, command: readonly string[], code: string, hint: string): Promise<void> {
-  const [program, ...args] = command
-  const { code: exit } = await run(program, args)
-  if (exit !== 0)
-    throw new ShallowDeepError({ code, message: `${name} is missing or fails`, hint, kind: 'failure' })
 }
 
 function succeed(finished: Finished, code: string, message: string): void {

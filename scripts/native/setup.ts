@@ -2,7 +2,7 @@
 // A build grows in a folder of its own and is renamed into place after it has been checked, so that a run that is
 // killed leaves nothing the program would load; the next run sweeps up what it left.
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
-import { join, relative } from 'node:path'
+import { join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { ShallowDeepError } from '../../src/errors.js'
@@ -17,8 +17,8 @@ interface CheckResult {
   readonly isUsingGpu: boolean
 }
 
-const usage = 'usage: tsx scripts/native/setup.ts [--gpu] [--remove]'
-const root = nativeFolder()
+const usage = 'usage: npm run setup:native -- [--gpu] [--remove] [--folder <where, default .native>]'
+let root = nativeFolder()
 let partial: string | null = null
 
 process.on('SIGINT', () => stop(130))
@@ -33,7 +33,8 @@ try {
 }
 
 async function main(): Promise<number> {
-  const { gpu, remove } = readArguments()
+  const { gpu, remove, folder } = readArguments()
+  if (folder !== undefined) root = resolve(folder)
   const kind: BuildKind = gpu ? 'node-gpu' : 'node'
   if (remove) return removeBuilds(gpu ? 'node-gpu' : null)
   checkPlatform()
@@ -46,18 +47,19 @@ async function main(): Promise<number> {
     return 0
   }
   const start = Date.now()
-  await make(kind, target)
-  const checked = await check(target)
+  const checked = await make(kind, target)
   say(
     `native backend (${BUILDS[kind].label}) built in ${seconds(start)} s and checked: ${describe(target, checked)}`,
   )
   return 0
 }
 
-function readArguments(): { gpu: boolean; remove: boolean } {
+function readArguments(): { gpu: boolean; remove: boolean; folder: string | undefined } {
   try {
-    const { values } = parseArgs({ options: { gpu: { type: 'boolean' }, remove: { type: 'boolean' } } })
-    return { gpu: values.gpu ?? false, remove: values.remove ?? false }
+    const { values } = parseArgs({
+      options: { gpu: { type: 'boolean' }, remove: { type: 'boolean' }, folder: { type: 'string' } },
+    })
+    return { gpu: values.gpu ?? false, remove: values.remove ?? false, folder: values.folder }
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error)
     throw new ShallowDeepError({ code: 'native.usage', message, hint: usage })
@@ -65,7 +67,7 @@ function readArguments(): { gpu: boolean; remove: boolean } {
 }
 
 /** Builds in a folder beside the target, checks, and only then puts it in the target's place. */
-async function make(kind: BuildKind, target: string): Promise<void> {
+async function make(kind: BuildKind, target: string): Promise<CheckResult> {
   const tools = await findTools()
   mkdirSync(root, { recursive: true })
   checkRoom(kind)
@@ -74,12 +76,13 @@ async function make(kind: BuildKind, target: string): Promise<void> {
   mkdirSync(folder)
   const record = await build({ kind, folder, log: (line) => console.error(`setup:native: ${line}`) }, tools)
   writeFileSync(join(folder, BUILD_RECORD), `${JSON.stringify(record, null, 2)}\n`)
-  await check(folder)
+  const checked = await check(folder)
   const old = join(root, `old-${process.pid}`)
   if (existsSync(target)) renameSync(target, old)
   renameSync(folder, target)
   partial = null
   rmSync(old, { recursive: true, force: true })
+  return checked
 }
 
 /** What the check of a present build says, or null when there is none, an outdated one, or one that fails. */

@@ -116,7 +116,7 @@ async function chooseNative(options: NodeBackendOptions): Promise<ChosenBackend>
       failures.push(error)
     }
   }
-  const tried = failures.map((failure) => failure.message).join('; ')
+  const tried = failures.map(tellWhy).join('; ')
   if (backend !== undefined) {
     const hint = backend === 'node-gpu' ? SETUP_GPU_HINT : SETUP_HINT
     const nothing = `no build in .native and no ${packageOf(backend)} package`
@@ -144,7 +144,7 @@ async function activateNative(
     )
   }
   await activate(NATIVE_TFJS_NAME, SETUP_HINT, build.kind)
-  const passedOver = failures.map((failure) => `; passed over: ${failure.message}`).join('')
+  const passedOver = failures.map((failure) => `; passed over: ${tellWhy(failure)}`).join('')
   const withoutGpu =
     build.kind === 'node-gpu' && !isUsingGpu ? ', which sees no GPU and computes on the CPU' : ''
   const why = asked === undefined ? 'a native build is present' : 'asked for'
@@ -154,6 +154,11 @@ async function activateNative(
     versions: { tfjs: tf.version.tfjs, tensorflow: native.tensorflow },
     threads: native.threads,
   }
+}
+
+/** An error's message without the frame that the error which quotes it puts around it. */
+function tellWhy(failure: ShallowDeepError): string {
+  return typeof failure.details.why === 'string' ? failure.details.why : failure.message
 }
 
 async function chooseWasm(threads: number | undefined, reason: string): Promise<ChosenBackend> {

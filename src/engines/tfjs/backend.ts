@@ -51,7 +51,7 @@ export async function chooseBackend(options: BrowserBackendOptions = {}): Promis
  * Makes wasm current and returns it. `reason` is passed on, with a word on SIMD. Throws as `chooseBackend` does.
  */
 export async function activateWasm(options: BrowserBackendOptions, reason: string): Promise<ChosenBackend> {
-  if (options.wasmPath !== undefined && tf.findBackend('wasm') === null) setWasmPaths(options.wasmPath)
+  if (options.wasmPath !== undefined && !hasStarted('wasm')) setWasmPaths(options.wasmPath)
   const hasSimd = await tf.env().getAsync('WASM_HAS_SIMD_SUPPORT')
   const hasThreads = await tf.env().getAsync('WASM_HAS_MULTITHREAD_SUPPORT')
   if (!hasThreads) requireOneThread('wasm', options.threads)
@@ -67,38 +67,36 @@ export async function activateWasm(options: BrowserBackendOptions, reason: strin
 }
 
 /**
- * Makes the tfjs backend `tfjsName` current and checks that it is. tfjs writes why a start failed to the console; that
- * text goes into the error instead. Throws `engine.backend-unavailable` under the name `shownName` (default the same).
+ * Makes the tfjs backend `tfjsName` current and checks that it has started; when it has not, the one that was current
+ * before is current again. tfjs writes why a start failed to the console; that text goes into the error instead. Throws
+ * `engine.backend-unavailable` under the name `shownName` (default the same).
  */
 export async function activate(tfjsName: string, hint: string, shownName: string = tfjsName): Promise<void> {
-  if (tf.findBackend(tfjsName) === null && tf.engine().registryFactory[tfjsName] === undefined) {
+  const engine = tf.engine()
+  if (engine.registryFactory[tfjsName] === undefined) {
     throw unavailable(shownName, 'it is not registered with tfjs', hint)
   }
+  const previous = engine.backendName
   const messages: string[] = []
   const consoleWarn = console.warn
   console.warn = (...words: unknown[]) => void messages.push(words.map(String).join(' '))
-  let failure: unknown
+  let isSet: boolean
   try {
-    await tf.setBackend(tfjsName)
-  } catch (error) {
-    failure = error
+    isSet = await tf.setBackend(tfjsName)
   } finally {
     console.warn = consoleWarn
   }
-  let current: string | null = null
-  try {
-    current = tf.getBackend()
-  } catch {
-    // No backend at all is the same finding as a different one.
-  }
-  if (failure === undefined && current === tfjsName) return
-  const said = failure instanceof Error ? failure.message : messages.join(' ')
-  throw unavailable(
-    shownName,
-    said === '' ? `tfjs chose ${current ?? 'none'} instead` : oneLine(said),
-    hint,
-    failure,
-  )
+  // After a failed start tfjs answers the name that was asked for all the same, and its next operation would start
+  // whatever else it knows: the name alone proves nothing.
+  const current = tf.getBackend()
+  if (isSet && current === tfjsName && hasStarted(tfjsName)) return
+  if (previous !== undefined && previous !== tfjsName && hasStarted(previous)) await tf.setBackend(previous)
+  const said = messages.map(oneLine).join(': ')
+  throw unavailable(shownName, said === '' ? `tfjs chose ${current} instead` : said, hint)
+}
+
+function hasStarted(tfjsName: string): boolean {
+  return tf.engine().registry[tfjsName] !== undefined
 }
 
 /** The error for a backend that was asked for and can't be had: `engine.backend-unavailable`. */
@@ -131,5 +129,5 @@ function browserHint(name: BackendName): string {
 }
 
 function oneLine(text: string): string {
-  return text.split('\n')[0].slice(0, 300)
+  return text.split('\n')[0].slice(0, 200)
 }

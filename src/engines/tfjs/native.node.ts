@@ -129,7 +129,7 @@ export function loadNative(build: NativeBuild, threads?: number): LoadedNative {
   if (loaded !== null) return reuse(loaded, build, threads)
   const require = createRequire(join(build.packageFolder, 'package.json'))
   checkMatches(build, require)
-  const restore = setEnvironment(threads)
+  const restore = setEnvironment(build.kind, threads)
   try {
     putBackUtil()
     const binding = loadBinding(build, require)
@@ -258,10 +258,15 @@ function checkMatches(build: NativeBuild, require: NodeJS.Require): void {
 }
 
 /** Sets what TensorFlow reads while it loads; returns a function that undoes it. A variable the user set stays. */
-function setEnvironment(threads: number | undefined): () => void {
+function setEnvironment(kind: NativeBuild['kind'], threads: number | undefined): () => void {
   const wanted: Record<string, string> = {}
   // 2 hides information and warnings (CPU features, oneDNN), 3 would hide errors too.
   if (process.env.TF_CPP_MIN_LOG_LEVEL === undefined) wanted.TF_CPP_MIN_LOG_LEVEL = '2'
+  if (kind === 'node-gpu') {
+    // Else TensorFlow takes all of the card's memory, and rounds the factors of matrix products to 10 bits (TF32).
+    if (process.env.TF_FORCE_GPU_ALLOW_GROWTH === undefined) wanted.TF_FORCE_GPU_ALLOW_GROWTH = 'true'
+    if (process.env.NVIDIA_TF32_OVERRIDE === undefined) wanted.NVIDIA_TF32_OVERRIDE = '0'
+  }
   if (threads !== undefined) {
     wanted.TF_NUM_INTRAOP_THREADS = String(threads)
     wanted.OMP_NUM_THREADS = String(threads)
