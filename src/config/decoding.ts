@@ -1,0 +1,97 @@
+// Options of decoding, with their defaults: the loop's own, and with them the choice of policy and threshold as the
+// command line and configuration files write it.
+import { z } from 'zod'
+import { parseConfig } from './parse.js'
+
+const count = z.number().int().nonnegative()
+
+/** Names of the policies, as `--policy` takes them. */
+export const policyNames = ['full', 'static', 'free', 'lossless'] as const
+
+/** Name of a policy. */
+export type PolicyName = (typeof policyNames)[number]
+
+/** Names of the confidence measures, as `--confidence` takes them. */
+export const confidenceNames = ['top2-gap', 'top1', 'entropy'] as const
+
+/** Name of a confidence measure. */
+export type ConfidenceName = (typeof confidenceNames)[number]
+
+const loopShape = {
+  maxNewTokens: z
+    .number()
+    .int()
+    .positive()
+    .default(128)
+    .describe('stop after this many tokens, end of sequence included'),
+  minNewTokens: count
+    .default(0)
+    .describe('no end of sequence before this many other tokens; 0 = whenever the model says so'),
+  maxPending: count
+    .nullable()
+    .default(null)
+    .describe('a stack that holds this many positions forces a flush at the next token; null = never'),
+  flushAtEnd: z
+    .boolean()
+    .optional()
+    .describe(
+      'flush what is pending when a sequence ends, for its evidence; default: with an adaptive calibrator',
+    ),
+  confidence: z
+    .enum(confidenceNames)
+    .default('top2-gap')
+    .describe('what the threshold is compared with; each from 0 to 1'),
+}
+
+const fewerThanLimit = {
+  path: ['minNewTokens'],
+  message: 'must be less than maxNewTokens, which counts the end of sequence too',
+}
+
+/** Schema of {@link LoopOptions}. */
+export const loopOptionsSchema = z
+  .strictObject(loopShape)
+  .refine(({ minNewTokens, maxNewTokens }) => minNewTokens < maxNewTokens, fewerThanLimit)
+
+/** Options of the decoding loop, complete. `flushAtEnd` undefined: with an adaptive calibrator. */
+export type LoopOptions = Readonly<z.output<typeof loopOptionsSchema>>
+
+/** Options of the decoding loop as a caller writes them: what is left out takes its default. */
+export type LoopOptionsInput = Readonly<z.input<typeof loopOptionsSchema>>
+
+/** Schema of {@link DecodingOptions}. */
+export const decodingOptionsSchema = z
+  .strictObject({
+    policy: z.enum(policyNames).default('free').describe('the rule that decides per token'),
+    exitLayer: z
+      .number()
+      .int()
+      .positive()
+      .optional()
+      .describe('policy static: exit after this decoder layer, from 1; default the shallow exit'),
+    threshold: z
+      .union([z.number().min(0).max(1), z.enum(['adaptive', 'calibrated'])], {
+        error: 'expected a number from 0 to 1, adaptive or calibrated',
+      })
+      .default(0.9)
+      .describe('exit shallow iff confidence > threshold; 1 = never'),
+    calibrator: z.string().default('beta-mixture').describe('what adapts the threshold'),
+    batchSize: z.number().int().positive().default(1).describe('sequences decoded together'),
+    ...loopShape,
+  })
+  .refine(({ minNewTokens, maxNewTokens }) => minNewTokens < maxNewTokens, fewerThanLimit)
+  .refine(({ policy, exitLayer }) => policy === 'static' || exitLayer === undefined, {
+    path: ['exitLayer'],
+    message: 'belongs to policy static only',
+  })
+
+/** Policy, threshold and loop options, complete. */
+export type DecodingOptions = Readonly<z.output<typeof decodingOptionsSchema>>
+
+/** The same as a caller writes them: what is left out takes its default. */
+export type DecodingOptionsInput = Readonly<z.input<typeof decodingOptionsSchema>>
+
+/** Checks and completes decoding options. Throws `config.*` with all problems in one report. */
+export function parseDecodingOptions(value: unknown, source: string): DecodingOptions {
+  return parseConfig(decodingOptionsSchema, value, source)
+}

@@ -1,0 +1,107 @@
+// The seam between the decoding loop and whatever computes the layers. The loop and its policies see token ids and
+// probabilities only, never a tensor.
+//
+// A session cuts the decoder at its exits into segments: exits [S, L] give the layers 1..S and S+1..L. A position's
+// depth is the number of segments it has been through; it waits for the next one. Depth never rises from one position
+// to the next, so what waits for a segment is always a contiguous run of positions.
+
+/** What an engine is and what model it holds. */
+export interface EngineInfo {
+  /** Name, as `--engine` takes it. */
+  readonly engine: string
+  /** What computes below it: a tfjs backend, an ONNX execution provider. */
+  readonly backend: string
+  readonly dtype: 'float32' | 'int8' | 'q4'
+  /** Threads inside one operation. */
+  readonly threads: number
+  /** The model's shallow exit S, in layers. */
+  readonly shallowLayers: number
+  /** The model's decoder layers L. */
+  readonly decoderLayers: number
+  readonly vocabSize: number
+  /** The token that every sequence starts with; never part of the output. */
+  readonly decoderStartId: number
+  /** The end of sequence. */
+  readonly eosId: number
+}
+
+/** What an exit can be asked for beside its arg-max; each costs a little. */
+export type ExitFeature = 'probabilities' | 'entropy' | 'logits'
+
+/** What an exit chose at one position. */
+export interface ExitChoice {
+  /** The arg-max; of equal logits the lowest id. */
+  readonly token: number
+  /** Largest and second largest probability; with `probabilities` only. */
+  readonly top1?: number
+  readonly top2?: number
+  /** Entropy of the distribution in nats, in [0, ln V]; with `entropy` only. */
+  readonly entropy?: number
+  /** All V logits, forbidden tokens at -1e9 or below; with `logits` only. */
+  readonly logits?: Float32Array
+}
+
+export interface SessionOptions {
+  /** Layer counts after which an exit is, rising, the last at most L. */
+  readonly exits: readonly number[]
+  /**
+   * Token ids that no exit may choose at a position (from 0, the start token's). Neutral: undefined, none.
+   * Probabilities are those of the remaining tokens.
+   */
+  readonly forbidden?: (row: number, position: number) => readonly number[]
+}
+
+export interface RunOptions {
+  /** Index of the segment, from 0. */
+  readonly segment: number
+  /** Rows to run it for, each with its own positions. */
+  readonly rows: readonly number[]
+  /** What the segment's exit is to tell; neutral: undefined, the exit is passed by and costs nothing. */
+  readonly exit?: readonly ExitFeature[]
+  readonly signal?: AbortSignal
+}
+
+/**
+ * Decoder state of one or more rows. Its verbs are all that a policy can do. (State copying, which only CALM needs,
+ * would be one more.)
+ */
+export interface DecoderSession {
+  /** Appends a decoder input token to a row; its position then waits for segment 0. */
+  push(row: number, token: number): void
+  /**
+   * Runs a segment over all positions of each row that wait for it, in one pass a row, causal among themselves and over
+   * everything before. Resolves with a choice per position, oldest first, for each row in the order given; with empty
+   * lists where the exit is passed by. Positions that have been computed stay so when it rejects.
+   * Throws `engine.not-a-number` when an exit's logits hold NaN; rejects with `signal.reason` when aborted.
+   */
+  run(options: RunOptions): Promise<readonly (readonly ExitChoice[])[]>
+  /** Forgets all positions of a row from `length` on, whatever their depth. */
+  truncate(row: number, length: number): void
+  /** Frees everything; idempotent. Other verbs then throw `engine.disposed`. */
+  dispose(): void
+}
+
+/** Encoded sources, a row each. May serve several sessions, one after the other or at once. */
+export interface EncodedSources {
+  readonly numRows: number
+  /** Opens a session over all rows, without any position yet. The caller disposes it, before the sources. */
+  open(options: SessionOptions): DecoderSession
+  /** Idempotent. */
+  dispose(): void
+}
+
+/** What computes a model's layers. */
+export interface DecoderEngine {
+  readonly info: EngineInfo
+  /**
+   * Encodes sources, each a list of token ids with its end of sequence and without padding. Resolves when the work is
+   * done, so that it can be timed. Throws `engine.empty-source` and `engine.token-out-of-range`; rejects with
+   * `signal.reason` when aborted.
+   */
+  encode(
+    sources: readonly ArrayLike<number>[],
+    options?: { readonly signal?: AbortSignal },
+  ): Promise<EncodedSources>
+  /** Frees the weights; idempotent. `encode` then throws `engine.disposed`. */
+  dispose(): void
+}

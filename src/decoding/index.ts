@@ -1,0 +1,10 @@
+// Decoding: one loop over an engine's segments, and the policies that steer it.
+export { decodeAll, decodeOne } from './batch.js'
+export type { DecodeAllOptions } from './batch.js'
+export { confidenceMeasure } from './confidence.js'
+export type { ConfidenceMeasure } from './confidence.js'
+export { decode } from './decode.js'
+export type { DecodeOptions } from './decode.js'
+export type * from './engine.js'
+export type * from './events.js'
+export * from './policies/index.js'

@@ -1,0 +1,7 @@
+// The policies, one file each.
+export { createPolicy } from './createPolicy.js'
+export { free } from './free.js'
+export { full } from './full.js'
+export { lossless } from './lossless.js'
+export type { Flush, Policy, Step } from './policy.js'
+export { staticExit } from './static.js'

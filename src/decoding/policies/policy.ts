@@ -1,0 +1,49 @@
+// What a policy is: where it may exit, when a position leaves early, and what a flush does to the stack.
+import type { Calibrator } from '../../calibration/index.js'
+import type { PolicyName } from '../../config/index.js'
+import type { EngineInfo } from '../engine.js'
+
+/** What a policy knows when the newest position of a row has passed an exit before the last. */
+export interface Step {
+  /** In [0, 1]. */
+  readonly confidence: number
+  /** The row's threshold, in [0, 1]. */
+  readonly threshold: number
+  /** Whether the pending stack holds `maxPending` positions. */
+  readonly isStackFull: boolean
+}
+
+/** What a flush showed of the positions that were pending, oldest first; both lists have one entry a position. */
+export interface Flush {
+  /** Tokens that were emitted at them. */
+  readonly emitted: readonly number[]
+  /** The deep exit's arg-max there. */
+  readonly deep: readonly number[]
+}
+
+/** The rule that decides per token. */
+export interface Policy {
+  readonly name: PolicyName
+  /** Where the rows' threshold comes from; null where there is none. A calibrator also receives the evidence. */
+  readonly threshold: number | Calibrator | null
+  /**
+   * Layers after which an exit is, rising; the last is where its deepest tokens come from.
+   * Throws `decoding.exit-layer` where the model has no such layer.
+   */
+  exits(info: EngineInfo): readonly number[]
+  /** Whether the exits before the last are looked at; false spares their cost. */
+  readonly isEarly: boolean
+  /** Whether the position leaves here, with this exit's token; else it goes deeper. Asked only where `isEarly`. */
+  leaves(step: Step): boolean
+  /**
+   * How many of the pending emissions stand; at the next one the deep token takes its place, and what came after is
+   * dropped. Neutral: undefined, all stand, and tokens are final as they are emitted. Where it is given, nothing is
+   * final before a flush, and a row always flushes before it ends.
+   */
+  readonly verify?: (flush: Flush) => number
+}
+
+/** The exits of every policy that uses the model's own two. */
+export function shallowAndDeep(info: EngineInfo): readonly number[] {
+  return [info.shallowLayers, info.decoderLayers]
+}

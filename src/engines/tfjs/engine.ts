@@ -1,0 +1,160 @@
+// The decoder engine on tfjs, for any of its float32 backends: weights uploaded once, sources encoded, sessions opened.
+import * as tf from '@tensorflow/tfjs'
+import type { ModelConfig } from '../../config/index.js'
+import type { DecoderEngine, EncodedSources, EngineInfo, SessionOptions } from '../../decoding/index.js'
+import { ShallowDeepError } from '../../errors.js'
+import { embed, encoderLayer, paddingBias, relativeBias, rmsNorm } from '../../model/index.js'
+import type { HostWeights } from '../../model/index.js'
+import type { EncodedRow } from './crossMemory.js'
+import { uploadWeights } from './decoderWeights.js'
+import type { EngineWeights } from './decoderWeights.js'
+import { PositionBias } from './positionBias.js'
+import { TfjsSession } from './session.js'
+import type { SessionModel } from './session.js'
+
+/** What an engine is made of. */
+export interface TfjsEngineOptions {
+  readonly config: ModelConfig
+  /** By our names; copied, so that the caller may drop them. */
+  readonly weights: HostWeights
+  /** The backend that was made current, as the user knows it. Neutral: what tfjs calls it, one thread. */
+  readonly backend?: { readonly name: string; readonly threads: number }
+}
+
+/**
+ * An engine on tfjs's current backend, which must stay the same as long as the engine lives. The caller disposes it.
+ * Throws `engine.missing-weight` and `engine.wrong-shape` where the weights are not those of `config`.
+ */
+export function createTfjsEngine({ config, weights, backend }: TfjsEngineOptions): DecoderEngine {
+  const { shallowLayers, decoderLayers, vocabSize, decoderStartId, eosId } = config
+  return new TfjsEngine(config, uploadWeights(config, weights), {
+    engine: 'tfjs',
+    backend: backend?.name ?? tf.getBackend(),
+    dtype: 'float32',
+    threads: backend?.threads ?? 1,
+    shallowLayers,
+    decoderLayers,
+    vocabSize,
+    decoderStartId,
+    eosId,
+  })
+}
+
+class TfjsEngine implements DecoderEngine {
+  private readonly model: SessionModel
+  private isDisposed = false
+
+  constructor(
+    private readonly config: ModelConfig,
+    private readonly weights: EngineWeights,
+    readonly info: EngineInfo,
+  ) {
+    const { numHeads, relativeBuckets, relativeMaxDistance, layerNormEpsilon, feedForward } = config
+    this.model = {
+      weights,
+      bias: new PositionBias(weights.decoder.relativeBias, {
+        numBuckets: relativeBuckets,
+        maxDistance: relativeMaxDistance,
+        bidirectional: false,
+      }),
+      layer: { numHeads, gated: feedForward === 'gated-gelu', epsilon: layerNormEpsilon },
+    }
+  }
+
+  async encode(
+    sources: readonly ArrayLike<number>[],
+    { signal }: { readonly signal?: AbortSignal } = {},
+  ): Promise<EncodedSources> {
+    for (const [row, source] of sources.entries()) checkSource(source, row, this.config.vocabSize)
+    const rows: EncodedRow[] = []
+    try {
+      for (const source of sources) {
+        this.assertUsable()
+        signal?.throwIfAborted()
+        const row = this.encodeRow(source)
+        rows.push(row)
+        // Backends that compute later than they are asked have done so once a value is read.
+        const probe = tf.slice(row.states, [0, 0], [1, 1])
+        try {
+          await probe.data()
+        } finally {
+          probe.dispose()
+        }
+      }
+      signal?.throwIfAborted()
+    } catch (error) {
+      disposeRows(rows)
+      throw error
+    }
+    return {
+      numRows: rows.length,
+      open: (options: SessionOptions) => {
+        this.assertUsable()
+        return new TfjsSession(this.model, rows, options)
+      },
+      dispose: () => disposeRows(rows),
+    }
+  }
+
+  dispose(): void {
+    if (this.isDisposed) return
+    this.isDisposed = true
+    this.model.bias.dispose()
+    this.weights.dispose()
+  }
+
+  private encodeRow(source: ArrayLike<number>): EncodedRow {
+    const { encoder, embedding } = this.weights
+    const { layer } = this.model
+    return tf.tidy(() => {
+      const length = source.length
+      const tokens = tf.tensor1d(Int32Array.from(source), 'int32')
+      const padding = paddingBias(tf.reshape(tokens, [1, length]) as tf.Tensor2D, this.config.padId)
+      const span = { queryStart: 0, queryLength: length, memoryLength: length }
+      const positions = relativeBias(encoder.relativeBias, span, {
+        numBuckets: this.config.relativeBuckets,
+        maxDistance: this.config.relativeMaxDistance,
+        bidirectional: true,
+        causal: false,
+      })
+      const bias = tf.add<tf.Tensor4D>(positions, padding) // [1, H, M, M]
+      let hidden = embed(embedding, tokens) // [M, D]
+      for (const weights of encoder.layers)
+        hidden = encoderLayer(hidden, weights, { ...layer, batch: 1, bias })
+      return { states: rmsNorm(hidden, encoder.finalNorm, layer.epsilon), bias: padding }
+    })
+  }
+
+  private assertUsable(): void {
+    if (!this.isDisposed) return
+    throw new ShallowDeepError({
+      code: 'engine.disposed',
+      message: 'the engine was disposed, and cannot be used any more',
+      hint: 'create a new one',
+    })
+  }
+}
+
+function disposeRows(rows: readonly EncodedRow[]): void {
+  for (const { states, bias } of rows) tf.dispose([states, bias])
+}
+
+function checkSource(source: ArrayLike<number>, row: number, vocabSize: number): void {
+  if (source.length === 0) {
+    throw new ShallowDeepError({
+      code: 'engine.empty-source',
+      message: `source ${row + 1}: expected at least one token (the end of sequence), got none`,
+      details: { row },
+    })
+  }
+  for (let i = 0; i < source.length; i++) {
+    const token = source[i]
+    if (Number.isInteger(token) && token >= 0 && token < vocabSize) continue
+    throw new ShallowDeepError({
+      code: 'engine.token-out-of-range',
+      message: `source ${row + 1}, token ${i + 1}: expected an id from 0 to ${vocabSize - 1}, got ${token}`,
+      hint: 'tokenizer and model do not belong together',
+      details: { row, index: i, token, vocabSize },
+    })
+  }
+}

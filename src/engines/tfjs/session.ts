@@ -1,0 +1,151 @@
+// A decoding session on tfjs: rows of segment caches, and the verbs over them. The layers' arithmetic is model/'s.
+import * as tf from '@tensorflow/tfjs'
+import type {
+  DecoderSession,
+  ExitChoice,
+  ExitFeature,
+  RunOptions,
+  SessionOptions,
+} from '../../decoding/index.js'
+import { ShallowDeepError } from '../../errors.js'
+import { decoderLayer, embed, exitLogits } from '../../model/index.js'
+import type { KeyValue, LayerShape } from '../../model/index.js'
+import { CrossMemory } from './crossMemory.js'
+import type { EncodedRow } from './crossMemory.js'
+import type { EngineWeights } from './decoderWeights.js'
+import { chooseInGraph, forbid, readChoices } from './exitChoice.js'
+import type { ExitTensors } from './exitChoice.js'
+import type { PositionBias } from './positionBias.js'
+import { SegmentCache } from './segmentCache.js'
+
+/** What a session uses of its engine, and does not own. */
+export interface SessionModel {
+  readonly weights: EngineWeights
+  readonly bias: PositionBias
+  readonly layer: LayerShape
+}
+
+interface Row {
+  readonly memory: CrossMemory
+  /** By segment. */
+  readonly caches: readonly SegmentCache[]
+}
+
+/** See {@link DecoderSession}. Owns its caches, not the sources or the weights. */
+export class TfjsSession implements DecoderSession {
+  private readonly rows: readonly Row[]
+  private isDisposed = false
+
+  constructor(
+    private readonly model: SessionModel,
+    sources: readonly EncodedRow[],
+    private readonly options: SessionOptions,
+  ) {
+    this.rows = sources.map((source) => ({
+      memory: new CrossMemory(source, model.weights.decoder.layers, model.layer.numHeads),
+      caches: options.exits.map(() => new SegmentCache()),
+    }))
+  }
+
+  push(row: number, token: number): void {
+    this.assertUsable()
+    const { embedding } = this.model.weights
+    this.rows[row].caches[0].add(tf.tidy(() => embed(embedding, tf.tensor1d([token], 'int32'))))
+  }
+
+  async run({ segment, rows, exit, signal }: RunOptions): Promise<ExitChoice[][]> {
+    const choices: ExitChoice[][] = []
+    for (const row of rows) {
+      this.assertUsable()
+      signal?.throwIfAborted()
+      const tensors = this.pass(row, segment, exit)
+      if (!tensors) {
+        choices.push([])
+        continue
+      }
+      try {
+        choices.push(await readChoices(tensors, exit!))
+      } finally {
+        tf.dispose(tensors)
+      }
+      signal?.throwIfAborted()
+    }
+    return choices
+  }
+
+  truncate(row: number, length: number): void {
+    this.assertUsable()
+    for (const cache of this.rows[row].caches) cache.truncate(length)
+  }
+
+  dispose(): void {
+    if (this.isDisposed) return
+    this.isDisposed = true
+    for (const { memory, caches } of this.rows) {
+      memory.dispose()
+      for (const cache of caches) cache.dispose()
+    }
+  }
+
+  /** One pass of a row through a segment; the exit's tensors, which the caller disposes, where it is looked at. */
+  private pass(
+    index: number,
+    segment: number,
+    features: readonly ExitFeature[] | undefined,
+  ): ExitTensors | undefined {
+    const { exits } = this.options
+    const { memory, caches } = this.rows[index]
+    const cache = caches[segment]
+    const numPositions = cache.numWaiting
+    if (numPositions === 0) return undefined
+    const { weights, bias, layer: shape } = this.model
+    const firstLayer = segment === 0 ? 0 : exits[segment - 1]
+    const layers = weights.decoder.layers.slice(firstLayer, exits[segment])
+    const isLast = segment === exits.length - 1
+    const first = cache.length
+    const { present, hidden, exit } = tf.tidy(() => {
+      const selfBias = bias.slice(first, numPositions)
+      let hidden = cache.input()
+      const present = layers.map((layer, i) => {
+        const output = decoderLayer(hidden, layer, {
+          ...shape,
+          batch: 1,
+          selfBias,
+          past: cache.past(i),
+          memory: memory.at(firstLayer + i),
+          memoryBias: memory.source.bias,
+        })
+        hidden = output.hidden
+        return output.present as KeyValue & tf.NamedTensorMap
+      })
+      const exit = features && this.choose(hidden, { index, first, features })
+      return { present, hidden: isLast ? undefined : hidden, exit }
+    })
+    // Only now that the whole pass is done: had it thrown, the caches would be as before.
+    cache.advance(present)
+    if (hidden) caches[segment + 1].add(hidden)
+    return exit
+  }
+
+  private choose(
+    hidden: tf.Tensor2D,
+    pass: { readonly index: number; readonly first: number; readonly features: readonly ExitFeature[] },
+  ): ExitTensors {
+    const { weights, layer } = this.model
+    // The scale of v1.0 is in the head already.
+    const logits = exitLogits(hidden, weights.exit, { epsilon: layer.epsilon, scaleLogits: false })
+    const { forbidden } = this.options
+    if (!forbidden) return chooseInGraph(logits, pass.features)
+    const lists = Array.from({ length: hidden.shape[0] }, (_, i) => forbidden(pass.index, pass.first + i))
+    return chooseInGraph(forbid(logits, lists), pass.features)
+  }
+
+  private assertUsable(): void {
+    if (!this.isDisposed) return
+    throw new ShallowDeepError({
+      code: 'engine.disposed',
+      message: 'the session was disposed, and cannot be used any more',
+      hint: 'open a new one',
+    })
+  }
+}
