@@ -59,7 +59,8 @@ export function buildModel(config: ModelConfig, weights: HostWeights): ShallowDe
       }
       return copies
     },
-    dispose: () => layersModel.dispose(),
+    // Not layersModel.dispose(), which leaves the variables of layers that are applied more than once.
+    dispose: () => tf.dispose([...variables.values()]),
   }
 }
 

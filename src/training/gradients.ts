@@ -1,18 +1,9 @@
 // The loss of one batch through the model, and its gradients, stacked by parameter group.
 import * as tf from '@tensorflow/tfjs'
+import type { TokenBatch } from '../data/index.js'
 import { rmsNorm, type Dropout, type ShallowDeepModel } from '../model/index.js'
 import { jointLoss, type JointLossOptions } from './loss.js'
 import type { ParameterGroup } from './parameterGroups.js'
-
-/** One batch of token ids on the host, row-major. */
-export interface TokenBatch {
-  readonly batchSize: number
-  readonly sourceLength: number // M
-  readonly targetLength: number // T
-  readonly sources: Int32Array // [B, M]
-  readonly decoderInputs: Int32Array // [B, T]
-  readonly labels: Int32Array // [B, T], -100 where nothing is to be learnt
-}
 
 /** Tensors of a batch; the caller disposes them (tidy). */
 function batchTensors(batch: TokenBatch) {

@@ -4,10 +4,8 @@
 // One custom gradient for all of it: the gradients with respect to states and head are computed along with the value,
 // so that no tape keeps a [N, V] tensor, no one-hot matrix is made, and distillation reuses the two softmax products.
 import * as tf from '@tensorflow/tfjs'
+import { IGNORED_LABEL } from '../data/index.js'
 import { isRecording, matMulTransposed, scatterAddRows } from '../model/index.js'
-
-/** Labels of this value do not count, as in the reference implementation. */
-export const IGNORED_LABEL = -100
 
 export interface JointLossOptions {
   /** Weight of the shallow and of the deep cross-entropy; see {@link exitWeights}. */

@@ -1,0 +1,50 @@
+// The training configuration: everything that decides what is learnt, so that it can be stored with the run.
+import { z } from 'zod'
+
+const count = z.number().int().nonnegative()
+const positiveCount = z.number().int().positive()
+
+/** Schema of {@link TrainingConfig}. */
+export const trainingConfigSchema = z.strictObject({
+  seed: count.default(0).describe('seed of initial weights, order of examples and dropout'),
+  epochs: z.number().positive().default(3).describe('passes over the data; steps, if given, wins'),
+  steps: positiveCount.optional().describe('optimiser steps'),
+  batchSize: positiveCount.default(64).describe('examples a batch'),
+  accumulationSteps: positiveCount.default(1).describe('batches whose gradients make one step'),
+  maxSourceLength: positiveCount.default(128).describe('source tokens; longer ones are cut and counted'),
+  maxTargetLength: positiveCount.default(128).describe('target tokens; longer ones are cut and counted'),
+  optimiser: z.enum(['adafactor', 'adamw']).default('adafactor'),
+  learningRate: z
+    .number()
+    .positive()
+    .default(2e-2)
+    .describe('peak; for adafactor relative to the size of each parameter, for adamw absolute (try 1e-3)'),
+  schedule: z.enum(['cosine', 'linear', 'inverse-sqrt', 'constant']).default('cosine'),
+  warmupSteps: count.default(1000).describe('steps of linear warm-up'),
+  weightDecay: z.number().nonnegative().default(0),
+  maxGradientNorm: z
+    .number()
+    .nonnegative()
+    .default(1)
+    .describe('gradients are clipped to this norm; 0: never'),
+  labelSmoothing: z.number().min(0).lt(1).default(0.1),
+  exitWeighting: z
+    .union([z.enum(['layer-index', 'equal']), z.tuple([z.number().nonnegative(), z.number().nonnegative()])])
+    .default('layer-index')
+    .describe('weights of the shallow and the deep cross-entropy'),
+  distillation: z
+    .enum(['none', 'logits'])
+    .default('none')
+    .describe('what the shallow exit learns from the deep one'),
+  distillationWeight: z
+    .number()
+    .nonnegative()
+    .default(0.5)
+    .describe('alpha, the weight of the distillation loss'),
+  validateEvery: count.default(0).describe('steps between validations; 0: once an epoch'),
+  saveEvery: count.default(0).describe('steps between checkpoints; 0: at each validation'),
+  keepCheckpoints: positiveCount.default(2).describe('newest checkpoints that are kept beside the best'),
+})
+
+/** Everything that decides what a training learns. */
+export type TrainingConfig = Readonly<z.infer<typeof trainingConfigSchema>>

@@ -1,0 +1,2 @@
+// Training runs on disk.
+export * from './run.node.js'

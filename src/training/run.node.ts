@@ -1,0 +1,105 @@
+// A training run on disk: each checkpoint is a canonical folder (any program can open it) with the optimiser's moments
+// and the progress beside it, so that a run goes on exactly where it stopped.
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { readSafetensors, toCheckpointFiles, writeSafetensors, type JsonObject } from '../checkpoint/index.js'
+import { openRun, readCheckpointFolder, type Run } from '../checkpoint/index.node.js'
+import type { ModelConfig, TrainingConfig } from '../config/index.js'
+import { ShallowDeepError } from '../errors.js'
+import type { HostWeight, HostWeights, ShallowDeepModel } from '../model/index.js'
+import type { Snapshot, TrainingProgress } from './trainer.js'
+
+const MOMENTS_FILE = 'optimiser.safetensors'
+const STATE_FILE = 'training.json'
+
+/** What a checkpoint of a run holds beside the model. */
+interface TrainingState {
+  readonly training: TrainingConfig
+  readonly progress: TrainingProgress
+}
+
+/** A run that was found, ready to go on. */
+export interface ResumedRun {
+  readonly config: ModelConfig
+  readonly weights: HostWeights
+  readonly tokenizerJson: JsonObject
+  readonly training: TrainingConfig
+  readonly progress: TrainingProgress
+  readonly moments: HostWeights
+}
+
+/** Settings that may change when a run is resumed: how long and how often, never what a step computes. */
+const CHANGEABLE = new Set<string>(['epochs', 'steps', 'validateEvery', 'saveEvery', 'keepCheckpoints'])
+
+/** Opens the folder of a run for saving. Throws what `openRun` throws. */
+export function openTrainingRun(output: string, training: TrainingConfig): Promise<Run> {
+  return openRun(output, { keepLast: training.keepCheckpoints })
+}
+
+/** Writes a checkpoint of a run. */
+export async function saveSnapshot(
+  run: Run,
+  snapshot: Snapshot,
+  context: {
+    readonly model: ShallowDeepModel
+    readonly tokenizerJson: JsonObject
+    readonly training: TrainingConfig
+  },
+): Promise<void> {
+  const { progress, moments, isBest } = snapshot
+  const state: TrainingState = { training: context.training, progress }
+  const files = toCheckpointFiles({
+    config: context.model.config,
+    weights: await context.model.readWeights(),
+    tokenizerJson: context.tokenizerJson,
+    otherFiles: new Map<string, Uint8Array | string>([
+      [MOMENTS_FILE, writeSafetensors(moments)],
+      [STATE_FILE, `${JSON.stringify(state, null, 2)}\n`],
+    ]),
+  })
+  await run.save({ step: progress.step, files, best: isBest, info: { validation: progress.validation } })
+}
+
+/**
+ * Reads the last checkpoint of a run. Throws `training.nothing-to-resume` when there is none, and
+ * `training.changed-config` when `training` differs from the run's in what a step computes.
+ */
+export async function resumeRun(run: Run, output: string, training: TrainingConfig): Promise<ResumedRun> {
+  const folder = run.last()
+  if (!folder) {
+    throw new ShallowDeepError({
+      code: 'training.nothing-to-resume',
+      message: `${output} holds no checkpoint to resume from`,
+      hint: 'leave out --resume to begin a new run there',
+      details: { output },
+    })
+  }
+  const checkpoint = await readCheckpointFolder(folder)
+  const state = JSON.parse(await readFile(join(folder, STATE_FILE), 'utf8')) as TrainingState
+  refuseChanges(state.training, training, folder)
+  const momentsPath = join(folder, MOMENTS_FILE)
+  const { tensors } = readSafetensors(await readFile(momentsPath), momentsPath)
+  return {
+    config: checkpoint.config,
+    weights: checkpoint.weights,
+    tokenizerJson: checkpoint.tokenizerJson!,
+    training,
+    progress: state.progress,
+    moments: tensors as ReadonlyMap<string, HostWeight>,
+  }
+}
+
+function refuseChanges(saved: TrainingConfig, wanted: TrainingConfig, folder: string): void {
+  const keys = new Set([...Object.keys(saved), ...Object.keys(wanted)]) as Set<keyof TrainingConfig>
+  const changed = [...keys].filter(
+    (key) => !CHANGEABLE.has(key) && JSON.stringify(saved[key]) !== JSON.stringify(wanted[key]),
+  )
+  if (changed.length === 0) return
+  const list = changed.map((key) => `${key} ${JSON.stringify(saved[key])} -> ${JSON.stringify(wanted[key])}`)
+  throw new ShallowDeepError({
+    code: 'training.changed-config',
+    message: `${folder} was trained with other settings: ${list.join(', ')}`,
+    hint: 'resume with the same settings, or begin a new run in another folder',
+    details: { changed },
+  })
+}

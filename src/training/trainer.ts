@@ -1,0 +1,236 @@
+// The training loop: batches in, events out. It owns the optimiser and the order of things; what is done at a checkpoint
+// (files) and at a validation (decoding, metrics) is handed in. Everything random depends on (seed, step) alone, so that
+// step, weights and moments are the whole state and a resumed run learns what an uninterrupted one does.
+import * as tf from '@tensorflow/tfjs'
+import type { TrainingConfig } from '../config/index.js'
+import { makeBatches, numBatches, type EncodedExample, type TokenBatch } from '../data/index.js'
+import { ShallowDeepError } from '../errors.js'
+import type { HostWeights, ShallowDeepModel } from '../model/index.js'
+import { DropoutMasks } from './dropout.js'
+import { addGradients, batchGradients, clipGradients } from './gradients.js'
+import { exitWeights, type JointLossOptions } from './loss.js'
+import { createOptimiser, type Optimiser } from './optimiser.js'
+import { groupParameters, type ParameterGroup } from './parameterGroups.js'
+import { learningRateAt } from './schedule.js'
+
+/** What a validation of both exits found. */
+export interface ExitQuality {
+  readonly loss: number
+  readonly perplexity: number
+  /** Corpus BLEU of greedy decoding, 0..100; null where it was not measured. */
+  readonly bleu: number | null
+}
+
+export interface ValidationResult {
+  readonly shallow: ExitQuality
+  readonly deep: ExitQuality
+  readonly agreement: number
+}
+
+/** The state that, with the weights, resumes a run. */
+export interface TrainingProgress {
+  /** Optimiser steps done. */
+  readonly step: number
+  readonly bestStep: number | null
+  /** The best validation's joint cross-entropy. */
+  readonly bestLoss: number | null
+  readonly validation: ValidationResult | null
+}
+
+/** What is to be written at a checkpoint. */
+export interface Snapshot {
+  readonly progress: TrainingProgress
+  readonly moments: HostWeights
+  readonly isBest: boolean
+}
+
+export type TrainingEvent =
+  | {
+      readonly type: 'step'
+      readonly step: number
+      readonly totalSteps: number
+      readonly epoch: number
+      /** The weighted total and its parts, over this step's tokens. */
+      readonly loss: number
+      readonly shallowLoss: number
+      readonly deepLoss: number
+      readonly distillationLoss: number
+      readonly gradientNorm: number
+      readonly learningRate: number
+      readonly numTokens: number
+    }
+  | {
+      readonly type: 'validation'
+      readonly step: number
+      readonly result: ValidationResult
+      readonly isBest: boolean
+    }
+  | { readonly type: 'saved'; readonly step: number; readonly isBest: boolean }
+  | { readonly type: 'end'; readonly progress: TrainingProgress; readonly isInterrupted: boolean }
+
+export interface TrainOptions {
+  readonly model: ShallowDeepModel
+  readonly examples: readonly EncodedExample[]
+  readonly config: TrainingConfig
+  /** Measures the model; left out, nothing is measured and the last checkpoint counts as the best. */
+  readonly validate?: (model: ShallowDeepModel) => Promise<ValidationResult>
+  /** Writes a checkpoint. */
+  readonly save: (snapshot: Snapshot) => Promise<void>
+  /** Goes on from here; the model already holds the weights of that step. */
+  readonly resume?: { readonly progress: TrainingProgress; readonly moments: HostWeights }
+  /** When aborted, the step under way is finished and saved, and the loop ends with `isInterrupted`. */
+  readonly signal?: AbortSignal
+}
+
+/** Number of optimiser steps that a configuration makes over `numExamples`. */
+export function countSteps(config: TrainingConfig, numExamples: number): number {
+  return config.steps ?? Math.ceil(config.epochs * stepsPerEpoch(config, numExamples))
+}
+
+function stepsPerEpoch(config: TrainingConfig, numExamples: number): number {
+  return Math.ceil(numBatches(numExamples, config.batchSize) / config.accumulationSteps)
+}
+
+/**
+ * Trains the model in place. Throws `training.not-finite` when the loss or a gradient is not a number: the weights of the
+ * step before are still in the model, and the last checkpoint stays.
+ */
+export async function* train(options: TrainOptions): AsyncGenerator<TrainingEvent> {
+  const { model, examples, config, signal } = options
+  const groups = groupParameters(model.variables)
+  const optimiser = createOptimiser(groups, { name: config.optimiser, weightDecay: config.weightDecay })
+  const masks = new DropoutMasks(model.config.dropout, config.seed)
+  try {
+    if (options.resume) optimiser.restoreState(options.resume.moments)
+    const perEpoch = stepsPerEpoch(config, examples.length)
+    const totalSteps = countSteps(config, examples.length)
+    const validateEvery = config.validateEvery || perEpoch
+    const saveEvery = config.saveEvery || validateEvery
+    let progress = options.resume?.progress ?? { step: 0, bestStep: null, bestLoss: null, validation: null }
+    const stepper = { model, groups, optimiser, masks, config, totalSteps }
+
+    while (progress.step < totalSteps && !signal?.aborted) {
+      const epoch = Math.floor(progress.step / perEpoch)
+      for (const batches of epochSteps(examples, { config, epoch, from: progress.step % perEpoch, model })) {
+        const step = progress.step + 1
+        yield {
+          ...(await trainStep(stepper, step, batches)),
+          type: 'step',
+          step,
+          totalSteps,
+          epoch: epoch + 1,
+        }
+        progress = { ...progress, step }
+        const isLast = step === totalSteps || signal?.aborted === true
+        const isDue = (interval: number) => step % interval === 0 || step === totalSteps
+        let isBest = false
+        if (isDue(validateEvery) && options.validate) {
+          const result = await options.validate(model)
+          const loss = jointCrossEntropy(result, model)
+          isBest = progress.bestLoss === null || loss < progress.bestLoss
+          progress = {
+            ...progress,
+            validation: result,
+            ...(isBest ? { bestStep: step, bestLoss: loss } : {}),
+          }
+          yield { type: 'validation', step, result, isBest }
+        }
+        if (isDue(saveEvery) || isBest || isLast) {
+          if (!options.validate) progress = { ...progress, bestStep: step }
+          isBest ||= !options.validate
+          await options.save({ progress, moments: await optimiser.readState(), isBest })
+          yield { type: 'saved', step, isBest }
+        }
+        if (isLast) break
+      }
+    }
+    yield { type: 'end', progress, isInterrupted: progress.step < totalSteps }
+  } finally {
+    masks.dispose()
+    optimiser.dispose()
+  }
+}
+
+/** The number that "best" is about: both exits' validation cross-entropies, weighted by layer index. */
+function jointCrossEntropy(result: ValidationResult, model: ShallowDeepModel): number {
+  const { shallowWeight, deepWeight } = exitWeights('layer-index', model.config)
+  return shallowWeight * result.shallow.loss + deepWeight * result.deep.loss
+}
+
+/** The batches of each step of an epoch, from step `from` of it on. */
+function* epochSteps(
+  examples: readonly EncodedExample[],
+  options: {
+    readonly config: TrainingConfig
+    readonly epoch: number
+    readonly from: number
+    readonly model: ShallowDeepModel
+  },
+): Generator<TokenBatch[]> {
+  const { config, epoch, from, model } = options
+  const batches = makeBatches(examples, {
+    batchSize: config.batchSize,
+    seed: config.seed,
+    epoch,
+    padId: model.config.padId,
+    decoderStartId: model.config.decoderStartId,
+    firstBatch: from * config.accumulationSteps,
+  })
+  let collected: TokenBatch[] = []
+  for (const batch of batches) {
+    collected.push(batch)
+    if (collected.length < config.accumulationSteps) continue
+    yield collected
+    collected = []
+  }
+  if (collected.length > 0) yield collected
+}
+
+interface Stepper {
+  readonly model: ShallowDeepModel
+  readonly groups: readonly ParameterGroup[]
+  readonly optimiser: Optimiser
+  readonly masks: DropoutMasks
+  readonly config: TrainingConfig
+  readonly totalSteps: number
+}
+
+/** One optimiser step over the gradients of its batches. */
+async function trainStep(stepper: Stepper, step: number, batches: readonly TokenBatch[]) {
+  const { model, groups, optimiser, masks, config, totalSteps } = stepper
+  const numTokens = batches.reduce((sum, batch) => sum + batch.numTokens, 0)
+  const loss: JointLossOptions = {
+    ...exitWeights(config.exitWeighting, model.config),
+    distillationWeight: config.distillation === 'logits' ? config.distillationWeight : 0,
+    labelSmoothing: config.labelSmoothing,
+    numTokens,
+  }
+  masks.beginStep(step - 1)
+  let gradients: tf.Tensor[] | undefined
+  const parts = [0, 0, 0, 0]
+  for (const batch of batches) {
+    const found = batchGradients(model, batch, { loss, groups, dropout: masks.apply })
+    gradients = gradients ? addGradients(gradients, found.gradients) : found.gradients
+    for (const [i, value] of (await found.loss.data()).entries()) parts[i] += value
+    found.loss.dispose()
+  }
+  const clipped = clipGradients(gradients!, config.maxGradientNorm)
+  const [gradientNorm] = await clipped.norm.data()
+  const learningRate = learningRateAt(step, totalSteps, config)
+  const isFinite = Number.isFinite(parts[0]) && Number.isFinite(gradientNorm)
+  if (isFinite) optimiser.update(clipped.gradients, { learningRate, step })
+  tf.dispose([clipped.gradients, clipped.norm])
+  if (!isFinite) throw notFinite(step, parts[0], gradientNorm)
+  const [total, shallowLoss, deepLoss, distillationLoss] = parts
+  return { loss: total, shallowLoss, deepLoss, distillationLoss, gradientNorm, learningRate, numTokens }
+}
+
+function notFinite(step: number, loss: number, gradientNorm: number): ShallowDeepError {
+  return new ShallowDeepError({
+    code: 'training.not-finite',
+    message: `step ${step}: the loss is ${loss} and the gradient norm ${gradientNorm}; training has diverged`,
+    hint: 'go on from the last checkpoint with a lower learning rate or a longer warm-up',
+    details: { step, loss, gradientNorm },
+    kind: 'failure',
+  })
+}
