@@ -1,0 +1,31 @@
+// What a data set is made of: a source text and its references, as read from a file and before any task or tokenizer.
+
+/** One row of a data set. */
+export interface Example {
+  /** The input text, without the task's prefix. */
+  readonly source: string
+  /** The references; empty only where a file was read for its sources alone (`hasTarget: false`). */
+  readonly targets: readonly string[]
+}
+
+/** A row that was left out, where it stands and why. */
+export interface SkippedRow {
+  /** Line of the file on which the row (or the quote at fault) begins, from 1, the header included. */
+  readonly line: number
+  /** The column at fault; undefined where the whole row is. */
+  readonly column: string | undefined
+  readonly reason: string
+}
+
+/** How many of the rows left out a report keeps. */
+export const MAX_REPORTED_ROWS = 20
+
+/** How a reading went; grows as the examples are taken. */
+export interface ReadReport {
+  /** Rows that became examples. */
+  readonly rows: number
+  /** All rows that were left out; 0 unless they may be. */
+  readonly numSkipped: number
+  /** The first {@link MAX_REPORTED_ROWS} of them. */
+  readonly skipped: readonly SkippedRow[]
+}

@@ -1,0 +1,125 @@
+// From the cells or keys of a row to an example: which columns, how references are written, what makes a row unusable.
+import { ShallowDeepError, suggestNearest } from '../errors.js'
+import type { Example } from './examples.js'
+
+/** Which columns hold what. */
+export interface FieldOptions {
+  /** Column of the source text (default `source`). */
+  readonly sourceColumn?: string
+  /** Column of the target; several, separated by commas, hold one reference each (default `target`). */
+  readonly targetColumn?: string
+  /** Target cells are JSON arrays of references; never guessed (default false). */
+  readonly jsonReferences?: boolean
+  /** False where only sources are wanted: the target columns need not exist (default true). */
+  readonly hasTarget?: boolean
+}
+
+/** {@link FieldOptions} with defaults filled in. */
+export interface Fields {
+  readonly source: string
+  /** Empty without targets. */
+  readonly targets: readonly string[]
+  readonly jsonReferences: boolean
+}
+
+/** An example, or which column makes the row unusable and why. */
+export type FieldResult =
+  { readonly example: Example } | { readonly problem: { readonly column: string; readonly reason: string } }
+
+/** Fills in the defaults and splits the target columns. */
+export function resolveFields(options: FieldOptions): Fields {
+  const {
+    sourceColumn = 'source',
+    targetColumn = 'target',
+    jsonReferences = false,
+    hasTarget = true,
+  } = options
+  const targets = hasTarget ? targetColumn.split(',').map((name) => name.trim()) : []
+  return { source: sourceColumn, targets: [...new Set(targets)], jsonReferences }
+}
+
+/**
+ * Finds the columns in a header. Throws `data.missing-column` (names those there are and the near miss) and
+ * `data.duplicate-column`.
+ */
+export function findColumns(
+  path: string,
+  header: readonly string[],
+  fields: Fields,
+): ReadonlyMap<string, number> {
+  const places = new Map<string, number>()
+  for (const name of [fields.source, ...fields.targets]) {
+    const place = header.indexOf(name)
+    if (place < 0) throw missingColumn(path, name, header)
+    if (header.lastIndexOf(name) !== place) {
+      throw new ShallowDeepError({
+        code: 'data.duplicate-column',
+        message: `${path}: the header has the column "${name}" more than once`,
+        hint: 'give each column a name of its own',
+        details: { path, column: name, columns: header },
+      })
+    }
+    places.set(name, place)
+  }
+  return places
+}
+
+/** Makes an example of a row whose values `get` looks up by column. */
+export function exampleOf(fields: Fields, get: (column: string) => unknown): FieldResult {
+  const bad = (column: string, reason: string): FieldResult => ({ problem: { column, reason } })
+  const source = get(fields.source)
+  if (typeof source !== 'string') return bad(fields.source, expectedText(source))
+  if (source.trim() === '') return bad(fields.source, 'the source is empty')
+  const targets: string[] = []
+  for (const column of fields.targets) {
+    const value = get(column)
+    const read = fields.jsonReferences ? referenceArray(value) : [value]
+    if (typeof read === 'string') return bad(column, read)
+    for (const target of read) {
+      if (typeof target !== 'string') return bad(column, expectedText(target, fields.jsonReferences))
+      // One reference among several may be missing: sets differ in how many they give for a row.
+      if (target.trim() !== '') targets.push(target)
+      else if (fields.jsonReferences || fields.targets.length === 1) return bad(column, 'the target is empty')
+    }
+  }
+  if (targets.length === 0 && fields.targets.length > 0)
+    return bad(fields.targets.join(','), 'the target is empty')
+  return { example: { source, targets } }
+}
+
+/** The array of references, or what is wrong with it. */
+function referenceArray(value: unknown): readonly unknown[] | string {
+  let parsed = value
+  if (typeof value === 'string') {
+    try {
+      parsed = JSON.parse(value)
+    } catch {
+      return `expected a JSON array of references, got ${shorten(value)}`
+    }
+  }
+  if (!Array.isArray(parsed)) return `expected a JSON array of references, got ${shorten(value)}`
+  return parsed.length === 0 ? 'the array of references is empty' : parsed
+}
+
+function expectedText(value: unknown, isInArray = false): string {
+  if (value === undefined) return 'the row has no such key'
+  const hint = Array.isArray(value) && !isInArray ? ' (references as JSON arrays need --json-references)' : ''
+  return `expected text, got ${shorten(value)}${hint}`
+}
+
+function shorten(value: unknown): string {
+  const text = JSON.stringify(value) ?? String(value)
+  return text.length > 40 ? `${text.slice(0, 40)}…` : text
+}
+
+function missingColumn(path: string, name: string, header: readonly string[]): ShallowDeepError {
+  const near = suggestNearest(name, header)
+  return new ShallowDeepError({
+    code: 'data.missing-column',
+    message:
+      `${path}: no column "${name}"; the columns are ${header.map((column) => `"${column}"`).join(', ')}` +
+      (near === undefined ? '' : `; did you mean "${near}"?`),
+    hint: 'name the columns with --source-column and --target-column',
+    details: { path, column: name, columns: header },
+  })
+}

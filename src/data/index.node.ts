@@ -1,0 +1,2 @@
+// Data files.
+export * from './read.node.js'
