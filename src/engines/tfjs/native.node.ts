@@ -101,7 +101,6 @@ export function findNativeBuilds(folder: string = nativeFolder()): NativeBuild[]
 /** The build in one folder made by scripts/native, or null when there is none that was finished. */
 export function readBuild(folder: string): NativeBuild | null {
   const recordFile = join(folder, BUILD_RECORD)
-  if (!existsSync(recordFile)) return null
   let record: BuildRecord
   try {
     record = JSON.parse(readFileSync(recordFile, 'utf8')) as BuildRecord
