@@ -1,0 +1,7 @@
+// Tasks, one file each.
+export * from './questionAnswering.js'
+export * from './registry.js'
+export * from './summarization.js'
+export * from './task.js'
+export * from './text2text.js'
+export * from './translation.js'

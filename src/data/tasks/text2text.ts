@@ -1,0 +1,5 @@
+// Any text to any text: nothing is put before the source, and the metrics need nothing but references.
+import type { Task } from './task.js'
+
+/** The default task. */
+export const text2text: Task = { name: 'text2text', defaultPrefix: '', metrics: ['bleu', 'chrf'] }
