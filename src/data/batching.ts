@@ -69,16 +69,20 @@ export function planBatches(examples: readonly EncodedExample[], options: PlanOp
   checkPositive('batchSize', batchSize)
   checkPositive('bucketWindow', bucketWindow)
   const random = new Random(seed).fork(epoch)
-  const order = random.shuffle(Array.from(examples, (_, index) => index))
+  const order = random.shuffle(Array.from(examples.keys()))
   const batches: Int32Array[] = []
   let numPositions = 0
   let numTokens = 0
   const windowSize = bucketWindow * batchSize
   for (let start = 0; start < order.length; start += windowSize) {
-    const window = order.slice(start, start + windowSize)
-    if (bucketWindow > 1) window.sort((a, b) => compareLengths(examples[a], examples[b]))
+    let window = Int32Array.from(order.slice(start, start + windowSize))
+    if (bucketWindow > 1) {
+      // Both sorts are stable: targets lead, sources break their ties, the shuffled order the rest.
+      window = sortByLength(window, (index) => examples[index].source.length)
+      window = sortByLength(window, (index) => examples[index].target.length)
+    }
     for (let first = 0; first < window.length; first += batchSize) {
-      const batch = Int32Array.from(window.slice(first, first + batchSize))
+      const batch = window.slice(first, first + batchSize)
       const { sourceLength, targetLength, total } = measure(examples, batch)
       numPositions += batch.length * (sourceLength + targetLength)
       numTokens += total
@@ -123,8 +127,17 @@ export function fillBatch(
   return { batchSize, sourceLength, targetLength, sources, decoderInputs, labels, numTokens, indices }
 }
 
-function compareLengths(a: EncodedExample, b: EncodedExample): number {
-  return a.target.length - b.target.length || a.source.length - b.source.length
+/** A stable counting sort: lengths are small integers, so this takes linear time. */
+function sortByLength(indices: Int32Array, lengthOf: (index: number) => number): Int32Array<ArrayBuffer> {
+  const lengths = indices.map(lengthOf)
+  const starts: number[] = new Array(lengths.reduce((a, b) => Math.max(a, b), 0) + 2).fill(0)
+  for (const length of lengths) starts[length + 1]++
+  for (let length = 1; length < starts.length; length++) starts[length] += starts[length - 1]
+  const sorted = new Int32Array(indices.length)
+  indices.forEach((index, i) => {
+    sorted[starts[lengths[i]]++] = index
+  })
+  return sorted
 }
 
 /** Longest source and target of a batch, and all their tokens together. */

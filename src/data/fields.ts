@@ -1,10 +1,14 @@
 // From the cells or keys of a row to an example: which columns, how references are written, what makes a row unusable.
 import { ShallowDeepError, suggestNearest } from '../errors.js'
 import type { Example } from './examples.js'
+import { labelledSource } from './tasks/index.js'
 
 /** Which columns hold what. */
 export interface FieldOptions {
-  /** Column of the source text (default `source`). */
+  /**
+   * Column of the source text (default `source`); several, separated by commas, are joined as `column: text`, so that
+   * `question,context` gives T5's form of a question.
+   */
   readonly sourceColumn?: string
   /** Column of the target; several, separated by commas, hold one reference each (default `target`). */
   readonly targetColumn?: string
@@ -16,7 +20,7 @@ export interface FieldOptions {
 
 /** {@link FieldOptions} with defaults filled in. */
 export interface Fields {
-  readonly source: string
+  readonly sources: readonly string[]
   /** Empty without targets. */
   readonly targets: readonly string[]
   readonly jsonReferences: boolean
@@ -34,8 +38,8 @@ export function resolveFields(options: FieldOptions): Fields {
     jsonReferences = false,
     hasTarget = true,
   } = options
-  const targets = hasTarget ? targetColumn.split(',').map((name) => name.trim()) : []
-  return { source: sourceColumn, targets: [...new Set(targets)], jsonReferences }
+  const names = (columns: string) => [...new Set(columns.split(',').map((name) => name.trim()))]
+  return { sources: names(sourceColumn), targets: hasTarget ? names(targetColumn) : [], jsonReferences }
 }
 
 /**
@@ -48,7 +52,7 @@ export function findColumns(
   fields: Fields,
 ): ReadonlyMap<string, number> {
   const places = new Map<string, number>()
-  for (const name of [fields.source, ...fields.targets]) {
+  for (const name of [...fields.sources, ...fields.targets]) {
     const place = header.indexOf(name)
     if (place < 0) throw missingColumn(path, name, header)
     if (header.lastIndexOf(name) !== place) {
@@ -67,9 +71,14 @@ export function findColumns(
 /** Makes an example of a row whose values `get` looks up by column. */
 export function exampleOf(fields: Fields, get: (column: string) => unknown): FieldResult {
   const bad = (column: string, reason: string): FieldResult => ({ problem: { column, reason } })
-  const source = get(fields.source)
-  if (typeof source !== 'string') return bad(fields.source, expectedText(source))
-  if (source.trim() === '') return bad(fields.source, 'the source is empty')
+  const parts: [string, string][] = []
+  for (const column of fields.sources) {
+    const text = get(column)
+    if (typeof text !== 'string') return bad(column, expectedText(text))
+    if (text.trim() === '') return bad(column, 'the source is empty')
+    parts.push([column, text])
+  }
+  const source = parts.length === 1 ? parts[0][1] : labelledSource(parts)
   const targets: string[] = []
   for (const column of fields.targets) {
     const value = get(column)

@@ -6,6 +6,7 @@ import type { Example, ReadReport, SkippedRow } from './examples.js'
 import { exampleOf, findColumns, resolveFields, type FieldOptions, type Fields } from './fields.js'
 import { readJsonRows } from './jsonl.node.js'
 import { badRowError, RowCounter } from './rowCounter.js'
+import { readSquadRows } from './squad.node.js'
 
 export interface ReadOptions extends FieldOptions {
   /** Leave out and count rows that can't be used, instead of throwing at the first (default false). */
@@ -27,12 +28,13 @@ const READERS: Readonly<Record<string, (path: string, fields: Fields) => AsyncIt
   '.tsv': (path, fields) => csvExamples(path, '\t', fields),
   '.jsonl': jsonExamples,
   '.ndjson': jsonExamples,
+  '.json': (path, fields) => readSquadRows(path, fields.targets.length > 0),
 }
 
 /**
- * Streams the examples of a CSV, TSV or JSON lines file, plain or gzipped. Nothing is opened before the first example
- * is asked for. Throws `data.unknown-format` at once, and while reading `data.bad-row`, `data.missing-column`,
- * `data.duplicate-column`, `data.no-examples` and the errors of opening (`data.missing-file`, `data.unreadable-file`,
+ * Streams the examples of a CSV, TSV, JSON lines or SQuAD file (.json; columns play no part), plain or gzipped. Nothing
+ * is opened before the first example is asked for. Throws `data.unknown-format` at once, and while reading `data.bad-row`, `data.missing-column`,
+ * `data.duplicate-column`, `data.no-examples`, `data.bad-squad` and the errors of opening (`data.missing-file`, `data.unreadable-file`,
  * `data.bad-gzip`, `data.not-utf8`).
  */
 export function readExamples(path: string, options: ReadOptions = {}): ExampleStream {

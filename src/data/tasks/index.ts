@@ -1,4 +1,4 @@
-// Tasks, one file each.
+// Tasks: one file each, and the registry.
 export * from './questionAnswering.js'
 export * from './registry.js'
 export * from './summarization.js'

@@ -5,11 +5,20 @@ import type { Task } from './task.js'
 /** Questions about a given text. */
 export const questionAnswering: Task = {
   name: 'question-answering',
+  description: 'a question and its context into an answer',
   defaultPrefix: '',
-  metrics: ['f1', 'exactMatch'],
+  metrics: ['exactMatch', 'f1'],
 }
 
 /** The source text of a question about a context. */
 export function questionSource(question: string, context: string): string {
-  return `question: ${question} context: ${context}`
+  return labelledSource([
+    ['question', question],
+    ['context', context],
+  ])
+}
+
+/** Several texts as one source, each behind its label: `question: ... context: ...`. */
+export function labelledSource(parts: readonly (readonly [label: string, text: string])[]): string {
+  return parts.map(([label, text]) => `${label}: ${text}`).join(' ')
 }

@@ -6,20 +6,23 @@ import type { Task } from './task.js'
 import { text2text } from './text2text.js'
 import { translation } from './translation.js'
 
-/** All tasks, the default one first. */
-export const tasks: readonly Task[] = [text2text, translation, summarization, questionAnswering]
+/** All tasks, the default first. */
+export const TASKS: readonly Task[] = [text2text, translation, summarization, questionAnswering]
 
-/** The task of that name. Throws `data.unknown-task` with the names there are and the near miss. */
+/** The names that {@link taskByName} knows. */
+export const TASK_NAMES: readonly string[] = TASKS.map((task) => task.name)
+
+/** A task by its name. Throws `data.unknown-task`, which names the tasks there are and the near miss. */
 export function taskByName(name: string): Task {
-  const task = tasks.find((candidate) => candidate.name === name)
-  if (task !== undefined) return task
-  const names = tasks.map((candidate) => candidate.name)
-  const near = suggestNearest(name, names)
+  const found = TASKS.find((task) => task.name === name)
+  if (found !== undefined) return found
+  const near = suggestNearest(name, TASK_NAMES)
   throw new ShallowDeepError({
     code: 'data.unknown-task',
     message:
-      `expected a task (${names.join(', ')}), got "${name}"` +
+      `unknown task "${name}", expected one of ${TASK_NAMES.join(', ')}` +
       (near === undefined ? '' : `; did you mean ${near}?`),
-    details: { name, names },
+    hint: 'name one of these with --task',
+    details: { name },
   })
 }

@@ -1,16 +1,14 @@
-// What a task adds to an example: the words put before the source, and the metrics that its outputs are judged by.
+// What a task is: the words a T5 model expects before a source, and which metrics its field reports.
+import type { MetricName } from '../../metrics/index.js'
 
-/** One kind of text-to-text work. */
+/** How one kind of problem is put to a text-to-text model and how its outputs are measured. */
 export interface Task {
-  /** As `--task` names it. */
+  /** As `--task` takes it. */
   readonly name: string
-  /** Put before each source unless `--prefix` says otherwise; empty for none. */
+  /** One line for help texts. */
+  readonly description: string
+  /** Put before each source unless the caller gives a prefix of their own; empty where T5 was trained without one. */
   readonly defaultPrefix: string
-  /** Names of metrics, the one that stands for quality first. */
-  readonly metrics: readonly string[]
-}
-
-/** What the encoder is given: the prefix (default: the task's own) and the source text. */
-export function toSource(task: Task, source: string, prefix = task.defaultPrefix): string {
-  return prefix + source
+  /** Metrics of the task, the leading one first. */
+  readonly metrics: readonly MetricName[]
 }

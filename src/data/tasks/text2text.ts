@@ -2,4 +2,9 @@
 import type { Task } from './task.js'
 
 /** The default task. */
-export const text2text: Task = { name: 'text2text', defaultPrefix: '', metrics: ['bleu', 'chrf'] }
+export const text2text: Task = {
+  name: 'text2text',
+  description: 'any text to any text, as the columns hold them',
+  defaultPrefix: '',
+  metrics: ['bleu', 'chrf'],
+}
