@@ -6,7 +6,7 @@ import type { Example, ReadReport, SkippedRow } from './examples.js'
 import { exampleOf, findColumns, resolveFields, type FieldOptions, type Fields } from './fields.js'
 import { readJsonRows } from './jsonl.node.js'
 import { badRowError, RowCounter } from './rowCounter.js'
-import { readSquadRows } from './squad.node.js'
+import { readSquad } from './squad.node.js'
 
 export interface ReadOptions extends FieldOptions {
   /** Leave out and count rows that can't be used, instead of throwing at the first (default false). */
@@ -28,7 +28,7 @@ const READERS: Readonly<Record<string, (path: string, fields: Fields) => AsyncIt
   '.tsv': (path, fields) => csvExamples(path, '\t', fields),
   '.jsonl': jsonExamples,
   '.ndjson': jsonExamples,
-  '.json': (path, fields) => readSquadRows(path, fields.targets.length > 0),
+  '.json': readSquad,
 }
 
 /**
