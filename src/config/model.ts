@@ -16,11 +16,19 @@ export const modelConfigSchema = z
     encoderLayers: positive.describe('encoder layers'),
     decoderLayers: positive.describe('decoder layers L'),
     shallowLayers: positive.describe('the shallow exit comes after this many decoder layers, S < L'),
-    feedForward: z.enum(['relu', 'gated-gelu']).default('relu').describe('relu (v1.0) or gated-gelu (v1.1, tanh form)'),
+    feedForward: z
+      .enum(['relu', 'gated-gelu'])
+      .default('relu')
+      .describe('relu (v1.0) or gated-gelu (v1.1, tanh form)'),
     tieEmbeddings: z.boolean().default(true).describe('the output head is the embedding'),
-    scaleLogits: z.boolean().default(true).describe('multiply the state by dModel^-0.5 before the head (v1.0)'),
+    scaleLogits: z
+      .boolean()
+      .default(true)
+      .describe('multiply the state by dModel^-0.5 before the head (v1.0)'),
     relativeBuckets: positive.default(32).describe('buckets of the relative position bias'),
-    relativeMaxDistance: positive.default(128).describe('distance from which on all positions share a bucket'),
+    relativeMaxDistance: positive
+      .default(128)
+      .describe('distance from which on all positions share a bucket'),
     dropout: z.number().min(0).lt(1).default(0.1).describe('dropout rate while training'),
     layerNormEpsilon: z.number().positive().default(1e-6),
     padId: z.number().int().nonnegative().default(0),
@@ -84,12 +92,14 @@ export function fromHuggingFace(
       dFf: json.d_ff,
       encoderLayers: json.num_layers,
       decoderLayers,
-      shallowLayers: options.shallowLayers ?? json.shallow_layers ?? Math.max(1, Math.floor(decoderLayers / 2)),
+      shallowLayers:
+        options.shallowLayers ?? json.shallow_layers ?? Math.max(1, Math.floor(decoderLayers / 2)),
       // "gated-gelu" means the tanh form in the reference, whatever dense_act_fn says in old files.
       feedForward: json.feed_forward_proj,
       tieEmbeddings: !options.hasHead,
       // transformers 5 keeps the scale apart from the tie; transformers 4 scaled where tied; mT5 never scales.
-      scaleLogits: json.model_type !== 'mt5' && (json.scale_decoder_outputs ?? json.tie_word_embeddings !== false),
+      scaleLogits:
+        json.model_type !== 'mt5' && (json.scale_decoder_outputs ?? json.tie_word_embeddings !== false),
       relativeBuckets: json.relative_attention_num_buckets,
       relativeMaxDistance: json.relative_attention_max_distance,
       dropout: json.dropout_rate,

@@ -31,7 +31,10 @@ function describe(issue: z.core.$ZodIssue, known: readonly string[]): Problem[] 
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => {
       const near = suggestNearest(key, known)
-      return { key: path ? `${path}.${key}` : key, text: `unknown key ${key}` + (near ? `; did you mean ${near}?` : '') }
+      return {
+        key: path ? `${path}.${key}` : key,
+        text: `unknown key ${key}` + (near ? `; did you mean ${near}?` : ''),
+      }
     })
   }
   return [{ key: path, text: path ? `${path}: ${issue.message}` : issue.message }]
