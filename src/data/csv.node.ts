@@ -1,9 +1,8 @@
-// Rows of CSV and TSV files (RFC 4180) through csv-parse, streamed in blocks of whole lines. Line numbers are counted
+// Rows of CSV and TSV bytes (RFC 4180) through csv-parse, streamed in blocks of whole lines. Line numbers are counted
 // here (csv-parse counts a CRLF inside quotes twice), and after a badly quoted row reading goes on behind it.
 import { isUtf8 } from 'node:buffer'
 import { CsvError, parse } from 'csv-parse/sync'
 import type { SkippedRow } from './examples.js'
-import { openBytes } from './openBytes.node.js'
 
 /** A row and the line on which it begins, or what is wrong with it. */
 export type CsvRow =
@@ -14,30 +13,33 @@ const LINE_FEED = 10
 const CARRIAGE_RETURN = 13
 const QUOTE = 34
 
-/** A quoted cell longer than this is taken for a quote that is never closed. */
-const MAX_RECORD_BYTES = 1 << 24
+export interface CsvOptions {
+  readonly delimiter: ',' | '\t'
+  /** A row longer than this is taken for a quote that is never closed (default 16 MiB). */
+  readonly maxRowBytes?: number
+}
 
 /**
- * Streams all rows, the header among them; empty lines are none. Faults (bad quoting, invalid UTF-8) come in their
- * place among the rows. Throws what {@link openBytes} throws.
+ * All rows, the header among them; empty lines are none. Faults (bad quoting, invalid UTF-8) come in their place among
+ * the rows.
  */
 export async function* readCsvRows(
-  path: string,
-  delimiter: ',' | '\t',
+  chunks: AsyncIterable<Buffer>,
+  options: CsvOptions,
 ): AsyncGenerator<CsvRow, void, undefined> {
   let position: Position = { rest: Buffer.alloc(0), line: 1 }
   let enough = 0
   const rows: CsvRow[] = []
-  for await (const chunk of openBytes(path)) {
+  for await (const chunk of chunks) {
     const rest = Buffer.concat([position.rest, chunk])
     position = { rest, line: position.line }
     if (rest.length < enough) continue
-    position = parseBlock(position, { delimiter, isLast: false }, rows)
+    position = parseBlock(position, { ...options, isLast: false }, rows)
     // Doubling keeps the work linear while a long quoted cell is read again with each block.
     enough = 2 * position.rest.length
     yield* rows.splice(0)
   }
-  parseBlock(position, { delimiter, isLast: true }, rows)
+  parseBlock(position, { ...options, isLast: true }, rows)
   yield* rows
 }
 
@@ -47,13 +49,13 @@ interface Position {
   readonly line: number
 }
 
-interface BlockOptions {
-  readonly delimiter: ',' | '\t'
+interface BlockOptions extends CsvOptions {
   readonly isLast: boolean
 }
 
 /** Appends the rows that are whole in `start.rest` and returns what is left. */
 function parseBlock(start: Position, options: BlockOptions, rows: CsvRow[]): Position {
+  const { maxRowBytes = 1 << 24 } = options
   const bytes = start.rest
   // The end of a block is cut at a line's end, so that neither a character nor a row end is cut in two.
   const block = options.isLast ? bytes : bytes.subarray(0, bytes.lastIndexOf(LINE_FEED) + 1)
@@ -79,7 +81,7 @@ function parseBlock(start: Position, options: BlockOptions, rows: CsvRow[]): Pos
     }
     moveTo(skipEmptyLines(block, offset))
     const isOpen = error.code === 'CSV_QUOTE_NOT_CLOSED'
-    if (isOpen && !options.isLast && bytes.length - offset < MAX_RECORD_BYTES) break
+    if (isOpen && !options.isLast && bytes.length - offset <= maxRowBytes) break
     const cell = Number(error.index)
     // csv-parse's byte count stands at the delimiter before the cell at fault.
     const cellStart = cell === 0 ? offset : base + Number(error.bytes) + 1

@@ -1,7 +1,6 @@
-// Rows of JSON lines files: one object a line, streamed. Empty lines are none.
+// Rows of JSON lines: one object a line, streamed. Empty lines are none.
 import { isUtf8 } from 'node:buffer'
 import type { SkippedRow } from './examples.js'
-import { openBytes } from './openBytes.node.js'
 
 /** An object and its line, or what is wrong with the line. */
 export type JsonRow =
@@ -10,11 +9,11 @@ export type JsonRow =
 
 const LINE_FEED = 10
 
-/** Streams all rows; faults come in their place. Throws what {@link openBytes} throws. */
-export async function* readJsonRows(path: string): AsyncGenerator<JsonRow, void, undefined> {
+/** All rows; faults come in their place. */
+export async function* readJsonRows(chunks: AsyncIterable<Buffer>): AsyncGenerator<JsonRow, void, undefined> {
   let line = 0
   let parts: Buffer[] = []
-  for await (const chunk of openBytes(path)) {
+  for await (const chunk of chunks) {
     let start = 0
     for (let end = chunk.indexOf(LINE_FEED); end >= 0; end = chunk.indexOf(LINE_FEED, start)) {
       parts.push(chunk.subarray(start, end))

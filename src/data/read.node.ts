@@ -5,6 +5,7 @@ import { readCsvRows } from './csv.node.js'
 import type { Example, ReadReport, SkippedRow } from './examples.js'
 import { exampleOf, findColumns, resolveFields, type FieldOptions, type Fields } from './fields.js'
 import { readJsonRows } from './jsonl.node.js'
+import { openBytes } from './openBytes.node.js'
 import { badRowError, RowCounter } from './rowCounter.js'
 import { readSquad } from './squad.node.js'
 
@@ -87,7 +88,7 @@ async function* countedExamples(
 async function* csvExamples(path: string, delimiter: ',' | '\t', fields: Fields): AsyncGenerator<Row> {
   let header: readonly string[] | undefined
   let places: ReadonlyMap<string, number> = new Map()
-  for await (const row of readCsvRows(path, delimiter)) {
+  for await (const row of readCsvRows(openBytes(path), { delimiter })) {
     if (header === undefined) {
       // Without its header a file can't be read at all, so that is never a row to skip.
       if ('fault' in row) throw badRowError(path, row.fault)
@@ -106,7 +107,7 @@ async function* csvExamples(path: string, delimiter: ',' | '\t', fields: Fields)
 }
 
 async function* jsonExamples(path: string, fields: Fields): AsyncGenerator<Row> {
-  for await (const row of readJsonRows(path)) {
+  for await (const row of readJsonRows(openBytes(path))) {
     if ('fault' in row) yield row
     else {
       const { line, fields: values } = row
