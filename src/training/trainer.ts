@@ -112,6 +112,8 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainingEven
     while (progress.step < totalSteps && !signal?.aborted) {
       const epoch = Math.floor(progress.step / perEpoch)
       for (const batches of epochSteps(examples, { config, epoch, from: progress.step % perEpoch, model })) {
+        // A backend that computes synchronously never gives the event loop a turn, and no signal could arrive.
+        await tf.nextFrame()
         const step = progress.step + 1
         yield {
           ...(await trainStep(stepper, step, batches)),

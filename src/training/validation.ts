@@ -30,7 +30,7 @@ export async function validateLosses(
       const count = (flags: tf.Tensor) => tf.sum(tf.cast(flags, 'float32'))
       return tf.concat([jointLoss(states, UNSMOOTHED), tf.stack([count(agrees), count(isValid)])])
     })
-    const [, shallowSum, deepSum, agreeSum, validSum] = await sums.data()
+    const [, shallowSum, deepSum, , agreeSum, validSum] = await sums.data()
     sums.dispose()
     shallow += shallowSum
     deep += deepSum
