@@ -1,6 +1,7 @@
 // Every configuration of the project: schema, defaults, checking.
 export * from './calibration.js'
 export * from './decoding.js'
+export * from './expectation.js'
 export * from './model.js'
 export * from './parse.js'
 export * from './weightNames.js'

@@ -1,0 +1,2 @@
+// Configuration files.
+export * from './load.node.js'
