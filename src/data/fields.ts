@@ -68,6 +68,16 @@ export function findColumns(
   return places
 }
 
+/** What {@link findColumns} is for a single object: the reason to reject it where a key is missing. */
+export function missingKey(
+  keys: readonly string[],
+  fields: Fields,
+): { column: string; reason: string } | undefined {
+  const column = [...fields.sources, ...fields.targets].find((name) => !keys.includes(name))
+  if (column === undefined) return undefined
+  return { column, reason: `no such key; the keys are ${listNames(column, keys)}` }
+}
+
 /** Makes an example of a row whose values `get` looks up by column. */
 export function exampleOf(fields: Fields, get: (column: string) => unknown): FieldResult {
   const bad = (column: string, reason: string): FieldResult => ({ problem: { column, reason } })
@@ -111,7 +121,6 @@ function referenceArray(value: unknown): readonly unknown[] | string {
 }
 
 function expectedText(value: unknown, isInArray = false): string {
-  if (value === undefined) return 'the row has no such key'
   const hint = Array.isArray(value) && !isInArray ? ' (references as JSON arrays need --json-references)' : ''
   return `expected text, got ${shorten(value)}${hint}`
 }
@@ -122,13 +131,17 @@ function shorten(value: unknown): string {
 }
 
 function missingColumn(path: string, name: string, header: readonly string[]): ShallowDeepError {
-  const near = suggestNearest(name, header)
   return new ShallowDeepError({
     code: 'data.missing-column',
-    message:
-      `${path}: no column "${name}"; the columns are ${header.map((column) => `"${column}"`).join(', ')}` +
-      (near === undefined ? '' : `; did you mean "${near}"?`),
+    message: `${path}: no column "${name}"; the columns are ${listNames(name, header)}`,
     hint: 'name the columns with --source-column and --target-column',
     details: { path, column: name, columns: header },
   })
+}
+
+/** The names there are, and the one that `wanted` may have meant. */
+function listNames(wanted: string, known: readonly string[]): string {
+  const near = suggestNearest(wanted, known)
+  const list = known.map((name) => JSON.stringify(name)).join(', ')
+  return near === undefined ? list : `${list}; did you mean ${JSON.stringify(near)}?`
 }

@@ -3,7 +3,14 @@ import { resolve } from 'node:path'
 import { ShallowDeepError, suggestNearest } from '../errors.js'
 import { readCsvRows } from './csv.node.js'
 import type { Example, ReadReport, SkippedRow } from './examples.js'
-import { exampleOf, findColumns, resolveFields, type FieldOptions, type Fields } from './fields.js'
+import {
+  exampleOf,
+  findColumns,
+  missingKey,
+  resolveFields,
+  type FieldOptions,
+  type Fields,
+} from './fields.js'
 import { readJsonRows } from './jsonl.node.js'
 import { openBytes } from './openBytes.node.js'
 import { badRowError, RowCounter } from './rowCounter.js'
@@ -108,13 +115,15 @@ async function* csvExamples(path: string, delimiter: ',' | '\t', fields: Fields)
 
 async function* jsonExamples(path: string, fields: Fields): AsyncGenerator<Row> {
   for await (const row of readJsonRows(openBytes(path))) {
-    if ('fault' in row) yield row
-    else {
-      const { line, fields: values } = row
-      yield exampleOrFault(line, fields, (column) =>
-        Object.hasOwn(values, column) ? values[column] : undefined,
-      )
+    if ('fault' in row) {
+      yield row
+      continue
     }
+    const { line, fields: values } = row
+    const missing = missingKey(Object.keys(values), fields)
+    yield missing === undefined
+      ? exampleOrFault(line, fields, (column) => values[column])
+      : { fault: { line, ...missing } }
   }
 }
 
