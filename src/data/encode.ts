@@ -35,14 +35,11 @@ export function encodeText(
   maxLength: number,
 ): { readonly ids: Int32Array; readonly isTruncated: boolean } {
   checkLength('maximum length', maxLength)
-  const ids = tokenizer.encode(text)
-  if (ids[ids.length - 1] !== tokenizer.eosId) ids.push(tokenizer.eosId)
-  const isTruncated = ids.length > maxLength
-  if (isTruncated) {
-    ids.length = maxLength
-    ids[maxLength - 1] = tokenizer.eosId
-  }
-  return { ids: Int32Array.from(ids), isTruncated }
+  const own = tokenizer.encode(text)
+  const numTokens = own.at(-1) === tokenizer.eosId ? own.length - 1 : own.length
+  const isTruncated = numTokens + 1 > maxLength
+  const kept = own.slice(0, Math.min(numTokens, maxLength - 1))
+  return { ids: Int32Array.from([...kept, tokenizer.eosId]), isTruncated }
 }
 
 /**
