@@ -11,6 +11,9 @@ export const trainingConfigSchema = z.strictObject({
   steps: positiveCount.optional().describe('optimiser steps'),
   batchSize: positiveCount.default(64).describe('examples a batch'),
   accumulationSteps: positiveCount.default(1).describe('batches whose gradients make one step'),
+  maxPassTokens: positiveCount
+    .default(8192)
+    .describe('padded source and target tokens in one pass; a larger batch goes through in parts, to bound memory'),
   maxSourceLength: positiveCount.default(128).describe('source tokens; longer ones are cut and counted'),
   maxTargetLength: positiveCount.default(128).describe('target tokens; longer ones are cut and counted'),
   optimiser: z.enum(['adafactor', 'adamw']).default('adafactor'),

@@ -140,6 +140,31 @@ function sortByLength(indices: Int32Array, lengthOf: (index: number) => number):
   return sorted
 }
 
+/**
+ * A batch in parts of whole rows with at most `maxTokens` source and target positions each, padding included (a part has
+ * at least one row). The parts keep the batch's lengths and share its memory.
+ */
+export function splitBatch(batch: TokenBatch, maxTokens: number): TokenBatch[] {
+  const { batchSize, sourceLength, targetLength } = batch
+  const numParts = Math.ceil(batchSize / Math.max(1, Math.floor(maxTokens / (sourceLength + targetLength))))
+  if (numParts === 1) return [batch]
+  const rowsPerPart = Math.ceil(batchSize / numParts)
+  return Array.from({ length: Math.ceil(batchSize / rowsPerPart) }, (_, part): TokenBatch => {
+    const [from, to] = [part * rowsPerPart, Math.min(batchSize, (part + 1) * rowsPerPart)]
+    const labels = batch.labels.subarray(from * targetLength, to * targetLength)
+    return {
+      batchSize: to - from,
+      sourceLength,
+      targetLength,
+      sources: batch.sources.subarray(from * sourceLength, to * sourceLength),
+      decoderInputs: batch.decoderInputs.subarray(from * targetLength, to * targetLength),
+      labels,
+      numTokens: labels.reduce((count, label) => count + (label === IGNORED_LABEL ? 0 : 1), 0),
+      indices: batch.indices.subarray(from, to),
+    }
+  })
+}
+
 /** Longest source and target of a batch, and all their tokens together. */
 function measure(examples: readonly EncodedExample[], batch: Int32Array) {
   let sourceLength = 0

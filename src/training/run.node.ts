@@ -28,8 +28,15 @@ export interface ResumedRun {
   readonly moments: HostWeights
 }
 
-/** Settings that may change when a run is resumed: how long and how often, never what a step computes. */
-const CHANGEABLE = new Set<string>(['epochs', 'steps', 'validateEvery', 'saveEvery', 'keepCheckpoints'])
+/** Settings that may change when a run is resumed: how long, how often and in what parts, never what a step computes. */
+const CHANGEABLE = new Set<string>([
+  'epochs',
+  'steps',
+  'validateEvery',
+  'saveEvery',
+  'keepCheckpoints',
+  'maxPassTokens',
+])
 
 /** Opens the folder of a run for saving. Throws what `openRun` throws. */
 export function openTrainingRun(output: string, training: TrainingConfig): Promise<Run> {

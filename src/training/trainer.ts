@@ -3,7 +3,7 @@
 // step, weights and moments are the whole state and a resumed run learns what an uninterrupted one does.
 import * as tf from '@tensorflow/tfjs'
 import type { TrainingConfig } from '../config/index.js'
-import { makeBatches, numBatches, type EncodedExample, type TokenBatch } from '../data/index.js'
+import { makeBatches, numBatches, splitBatch, type EncodedExample, type TokenBatch } from '../data/index.js'
 import { ShallowDeepError } from '../errors.js'
 import type { HostWeights, ShallowDeepModel } from '../model/index.js'
 import { DropoutMasks } from './dropout.js'
@@ -210,7 +210,7 @@ async function trainStep(stepper: Stepper, step: number, batches: readonly Token
   masks.beginStep(step - 1)
   let gradients: tf.Tensor[] | undefined
   const parts = [0, 0, 0, 0]
-  for (const batch of batches) {
+  for (const batch of batches.flatMap((whole) => splitBatch(whole, config.maxPassTokens))) {
     const found = batchGradients(model, batch, { loss, groups, dropout: masks.apply })
     gradients = gradients ? addGradients(gradients, found.gradients) : found.gradients
     for (const [i, value] of (await found.loss.data()).entries()) parts[i] += value
