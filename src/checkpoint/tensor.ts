@@ -27,12 +27,6 @@ export interface StoredTensor extends Tensor {
   readonly dtype: SafetensorsDtype
 }
 
-/** A weight of a model: float32 values in row-major order. */
-export interface WeightTensor {
-  readonly shape: readonly number[]
-  readonly data: Float32Array
-}
-
 /** Number of elements of a shape, or undefined where a size or the product is no safe non-negative integer. */
 export function countElements(shape: readonly unknown[]): number | undefined {
   let product = 1

@@ -1,15 +1,15 @@
 // From the tensors of a Hugging Face T5 file to our weights and back: names, transposition, old files' copies, and
 // whether the head is tied. Names and shapes themselves stand in config/weightNames.ts.
 import { fromHuggingFace, toHuggingFace, weightSpecs } from '../config/index.js'
-import type { ModelConfig } from '../config/index.js'
+import type { HostWeight, HostWeights, ModelConfig } from '../config/index.js'
 import { ShallowDeepError, suggestNearest } from '../errors.js'
 import { quoteName } from './tensor.js'
-import type { Tensor, WeightTensor } from './tensor.js'
+import type { Tensor } from './tensor.js'
 
 /** A model's configuration and its weights by our names ({@link weightSpecs}). */
 export interface ModelWeights {
   readonly config: ModelConfig
-  readonly weights: ReadonlyMap<string, WeightTensor>
+  readonly weights: HostWeights
 }
 
 const SHARED = 'shared.weight'
@@ -48,7 +48,7 @@ export function fromHuggingFaceTensors(
     found,
     source,
   )
-  const weights = new Map<string, WeightTensor>()
+  const weights = new Map<string, HostWeight>()
   for (const spec of specs) {
     const tensor = found.get(spec.huggingFaceName) as Tensor
     const expected = spec.transposed ? spec.shape.toReversed() : spec.shape
@@ -65,7 +65,7 @@ export function fromHuggingFaceTensors(
  * not those of `config`.
  */
 export function toHuggingFaceTensors({ config, weights }: ModelWeights): {
-  readonly tensors: Map<string, WeightTensor>
+  readonly tensors: Map<string, HostWeight>
   readonly configJson: Record<string, unknown>
 } {
   const specs = weightSpecs(config)
@@ -75,7 +75,7 @@ export function toHuggingFaceTensors({ config, weights }: ModelWeights): {
     weights,
     source,
   )
-  const tensors = new Map<string, WeightTensor>()
+  const tensors = new Map<string, HostWeight>()
   for (const spec of specs) {
     const weight = checkTensor(spec.name, weights.get(spec.name) as Tensor, spec.shape, source)
     tensors.set(spec.huggingFaceName, spec.transposed ? transpose(weight) : weight)
@@ -171,12 +171,7 @@ function listNames(names: readonly string[]): string {
   return names.length > 5 ? `${shown} and ${names.length - 5} more` : shown
 }
 
-function checkTensor(
-  name: string,
-  tensor: Tensor,
-  expected: readonly number[],
-  source: string,
-): WeightTensor {
+function checkTensor(name: string, tensor: Tensor, expected: readonly number[], source: string): HostWeight {
   const { shape, data } = tensor
   if (!(data instanceof Float32Array)) {
     throw new ShallowDeepError({
@@ -198,7 +193,7 @@ function checkTensor(
 }
 
 /** The transposed matrix, in a new array. */
-function transpose({ shape: [rows, columns], data }: WeightTensor): WeightTensor {
+function transpose({ shape: [rows, columns], data }: HostWeight): HostWeight {
   const result = new Float32Array(data.length)
   for (let row = 0, i = 0; row < rows; row++) {
     for (let column = 0; column < columns; column++, i++) result[column * rows + row] = data[i]

@@ -2,6 +2,15 @@
 // as [in, out] here (what a matrix product takes without a transposed operand) and stored as [out, in] there.
 import type { ModelConfig } from './model.js'
 
+/** One weight on the host: float32 values in row-major order, in our layout. */
+export interface HostWeight {
+  readonly shape: readonly number[]
+  readonly data: Float32Array
+}
+
+/** All weights of a model by our names. */
+export type HostWeights = ReadonlyMap<string, HostWeight>
+
 /** One weight of a model. */
 export interface WeightSpec {
   /** Our name; layers are counted from 0, for example `decoder.3.crossAttention.query`. */

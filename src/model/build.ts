@@ -1,7 +1,7 @@
 // Builds the two views of one model over the same layers: the LayersModel with its two exits, and the states model that
 // training reads. Weights go in and out by our names (config/weightNames.ts).
 import * as tf from '@tensorflow/tfjs'
-import { type ModelConfig, weightSpecs } from '../config/index.js'
+import { type HostWeight, type HostWeights, type ModelConfig, weightSpecs } from '../config/index.js'
 import { ShallowDeepError } from '../errors.js'
 import {
   DecoderBlock,
@@ -15,14 +15,7 @@ import {
   type WeightedLayer,
 } from './layers.js'
 
-/** One weight on the host: row-major, in our orientation ([in, out] for matrices). */
-export interface HostWeight {
-  readonly shape: readonly number[]
-  readonly data: Float32Array
-}
-
-/** All weights of a model by our names. */
-export type HostWeights = ReadonlyMap<string, HostWeight>
+export type { HostWeight, HostWeights }
 
 /** A shallow-deep T5 as tfjs sees it. The caller disposes it with `dispose()`. */
 export interface ShallowDeepModel {
