@@ -2,3 +2,4 @@
 export * from './huggingFace.js'
 export * from './tokenizer.js'
 export * from './train.js'
+export { countWords, normaliseText } from './words.js'

@@ -2,17 +2,26 @@
 
 /** Turns text into token ids and back. */
 export interface Tokenizer {
-  /** Number of ids, special ones included. */
+  /** Number of ids, special ones included: the largest id + 1. */
   readonly vocabSize: number
   readonly padId: number
   readonly eosId: number
-  readonly unkId: number
+  /** Id of a character that is not in the vocabulary; undefined where every text can be spelled (byte-level BPE). */
+  readonly unkId: number | undefined
   /** Token ids of a text, with what the tokenizer adds itself: `</s>` at the end where it has one. */
   encode(text: string): number[]
-  /** Text of token ids. `skipSpecialTokens` (default true) leaves out `<pad>`, `</s>` and the like. */
-  decode(ids: readonly number[], options?: { readonly skipSpecialTokens?: boolean }): string
-  /** The piece of an id as the vocabulary writes it; undefined where there is none. */
+  /**
+   * Text of token ids; none gives the empty text. `skipSpecialTokens` (default true) leaves out `<pad>`, `</s>` and the
+   * like. Ids beyond the vocabulary (models may have padded rows) are left out.
+   */
+  decode(ids: readonly number[], options?: DecodeOptions): string
+  /** The piece of an id as the vocabulary writes it (`▁Haus`); undefined where there is none. */
   idToPiece(id: number): string | undefined
-  /** The tokenizer.json it was opened from. */
+  /** The tokenizer.json it was opened from, parsed. */
   toJSON(): unknown
+}
+
+export interface DecodeOptions {
+  /** Leaves out special tokens (default true). */
+  readonly skipSpecialTokens?: boolean
 }

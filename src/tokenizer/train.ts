@@ -1,53 +1,77 @@
-// Trains a tokenizer and writes it in the Hugging Face tokenizer.json format, from parts that every reader of that
-// format computes alike: NFKC, Replace, Metaspace; no byte fallback.
+// Trains a tokenizer and writes it in the Hugging Face tokenizer.json format, from parts that every reader of that format
+// computes alike: NFKC, Replace, Metaspace, one end token; no Precompiled normaliser, no byte fallback.
+import { ShallowDeepError } from '../errors.js'
+import { trainBpe } from './bpe.js'
 import { trainUnigram } from './unigram.js'
+import { WORD_MARK, countWords } from './words.js'
 
 export interface TrainTokenizerOptions {
-  readonly model: 'unigram'
-  /** Size of the vocabulary, special tokens included. */
+  readonly model: 'unigram' | 'bpe'
+  /** Size of the vocabulary, special tokens included; met exactly. */
   readonly vocabSize: number
-  /** Share of character occurrences that must be in the vocabulary; rarer characters become `<unk>`. */
+  /**
+   * Share of character occurrences (above 0, at most 1) whose characters are in the vocabulary; rarer ones become `<unk>`.
+   * Default 0.9995, as in SentencePiece.
+   */
   readonly characterCoverage?: number
 }
 
 const SPECIAL_TOKENS = ['<pad>', '</s>', '<unk>']
 const UNK_ID = 2
-const MARK = '▁'
-
-/** Counts the words of texts as the trained tokenizer will split them: NFKC, runs of spaces as one, a mark before each. */
-export async function countWords(
-  texts: Iterable<string> | AsyncIterable<string>,
-): Promise<Map<string, number>> {
-  const counts = new Map<string, number>()
-  for await (const text of texts) {
-    const spaced = text.normalize('NFKC').replace(/ {2,}/g, ' ')
-    if (spaced === '') continue
-    const marked = (spaced.startsWith(' ') ? '' : MARK) + spaced.replaceAll(' ', MARK)
-    for (const word of marked.split(/(?=▁)/u)) counts.set(word, (counts.get(word) ?? 0) + 1)
-  }
-  return counts
-}
 
 /**
- * Trains on texts and returns the parsed tokenizer.json: `<pad>` 0, `</s>` 1, `<unk>` 2, `</s>` appended to each text.
- * Deterministic. Throws `tokenizer.too-few-pieces`.
+ * Trains on texts (each a sentence or more; all languages together for a joint vocabulary) and returns the parsed
+ * tokenizer.json: `<pad>` 0, `</s>` 1, `<unk>` 2, `</s>` appended to each text. Deterministic; the order of the texts does
+ * not matter. Throws `tokenizer.bad-option`, `tokenizer.too-few-pieces`, `tokenizer.too-little-text`.
  */
 export async function trainTokenizer(
   texts: Iterable<string> | AsyncIterable<string>,
   options: TrainTokenizerOptions,
 ): Promise<Record<string, unknown>> {
-  const words = await countWords(texts)
-  const pieces = trainUnigram(words, {
-    numPieces: options.vocabSize - SPECIAL_TOKENS.length,
-    characterCoverage: options.characterCoverage ?? 0.9995,
+  const { model, vocabSize, characterCoverage = 0.9995 } = options
+  checkOption('vocabSize', vocabSize, `an integer above ${SPECIAL_TOKENS.length}`, (size) => {
+    return Number.isInteger(size) && size > SPECIAL_TOKENS.length
   })
-  const special = SPECIAL_TOKENS.map((token) => [token, 0] as const)
-  return wrapModel({ type: 'Unigram', unk_id: UNK_ID, vocab: [...special, ...pieces], byte_fallback: false })
+  checkOption('characterCoverage', characterCoverage, 'a number above 0 and at most 1', (share) => {
+    return share > 0 && share <= 1
+  })
+  checkOption('model', model, 'unigram or bpe', (name) => name === 'unigram' || name === 'bpe')
+  const words = await countWords(texts)
+  const vocabulary = { numPieces: vocabSize - SPECIAL_TOKENS.length, characterCoverage }
+  if (model === 'unigram') {
+    const special = SPECIAL_TOKENS.map((token) => [token, 0] as const)
+    const vocab = [...special, ...trainUnigram(words, vocabulary)]
+    return wrapModel({ type: 'Unigram', unk_id: UNK_ID, vocab, byte_fallback: false })
+  }
+  const { pieces, merges } = trainBpe(words, vocabulary)
+  return wrapModel({
+    type: 'BPE',
+    dropout: null,
+    unk_token: SPECIAL_TOKENS[UNK_ID],
+    continuing_subword_prefix: null,
+    end_of_word_suffix: null,
+    fuse_unk: true,
+    byte_fallback: false,
+    ignore_merges: false,
+    vocab: Object.fromEntries([...SPECIAL_TOKENS, ...pieces].map((piece, id) => [piece, id])),
+    merges,
+  })
 }
 
-/** The tokenizer.json around a trained model. */
+function checkOption<T>(name: string, value: T, expected: string, isGood: (value: T) => boolean): void {
+  if (isGood(value)) return
+  throw new ShallowDeepError({
+    code: 'tokenizer.bad-option',
+    message: `${name}: expected ${expected}, got ${JSON.stringify(value)}`,
+    details: { name, value },
+  })
+}
+
+/** The tokenizer.json around a trained model. Its normaliser and pre-tokeniser are what words.ts does. */
 function wrapModel(model: Record<string, unknown>): Record<string, unknown> {
-  const metaspace = { type: 'Metaspace', replacement: MARK, prepend_scheme: 'always', split: true }
+  const metaspace = { type: 'Metaspace', replacement: WORD_MARK, prepend_scheme: 'always', split: true }
+  const sequence = (id: string) => ({ Sequence: { id, type_id: 0 } })
+  const end = { SpecialToken: { id: '</s>', type_id: 0 } }
   return {
     version: '1.0',
     truncation: null,
@@ -63,18 +87,17 @@ function wrapModel(model: Record<string, unknown>): Record<string, unknown> {
     })),
     normalizer: {
       type: 'Sequence',
-      normalizers: [{ type: 'NFKC' }, { type: 'Replace', pattern: { Regex: ' {2,}' }, content: ' ' }],
+      normalizers: [
+        { type: 'NFKC' },
+        { type: 'Replace', pattern: { Regex: '\\s+' }, content: ' ' },
+        { type: 'Replace', pattern: { Regex: '^ | $' }, content: '' },
+      ],
     },
     pre_tokenizer: metaspace,
     post_processor: {
       type: 'TemplateProcessing',
-      single: [{ Sequence: { id: 'A', type_id: 0 } }, { SpecialToken: { id: '</s>', type_id: 0 } }],
-      pair: [
-        { Sequence: { id: 'A', type_id: 0 } },
-        { SpecialToken: { id: '</s>', type_id: 0 } },
-        { Sequence: { id: 'B', type_id: 0 } },
-        { SpecialToken: { id: '</s>', type_id: 0 } },
-      ],
+      single: [sequence('A'), end],
+      pair: [sequence('A'), end, sequence('B'), end],
       special_tokens: { '</s>': { id: '</s>', ids: [1], tokens: ['</s>'] } },
     },
     decoder: metaspace,

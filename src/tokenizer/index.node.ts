@@ -1,0 +1,2 @@
+// Tokenizers from files, for Node.
+export { readTokenizer } from './load.node.js'
