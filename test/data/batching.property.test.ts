@@ -6,6 +6,7 @@ import {
   makeBatches,
   numBatches,
   planBatches,
+  splitBatch,
   type EncodedExample,
 } from '../../src/data/index.js'
 
@@ -120,6 +121,33 @@ describe('batching, laws', () => {
           sorted,
           [...sorted].sort((a, b) => a - b),
         )
+      }),
+      RUNS,
+    )
+  })
+
+  it('the parts of a batch are its rows in order, within the bound or of one row', () => {
+    fc.assert(
+      fc.property(examples, plan, fc.integer({ min: 1, max: 120 }), (data, options, maxTokens) => {
+        for (const batch of makeBatches(data, { ...options, ...SPECIAL })) {
+          const parts = splitBatch(batch, maxTokens)
+          for (const { batchSize, sourceLength, targetLength } of parts) {
+            assert.deepEqual([sourceLength, targetLength], [batch.sourceLength, batch.targetLength])
+            assert.ok(batchSize === 1 || batchSize * (sourceLength + targetLength) <= maxTokens)
+          }
+          for (const key of ['sources', 'decoderInputs', 'labels', 'indices'] as const) {
+            assert.deepEqual(
+              parts.flatMap((part) => [...part[key]]),
+              [...batch[key]],
+            )
+          }
+          for (const key of ['batchSize', 'numTokens'] as const) {
+            assert.equal(
+              parts.reduce((sum, part) => sum + part[key], 0),
+              batch[key],
+            )
+          }
+        }
       }),
       RUNS,
     )

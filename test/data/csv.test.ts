@@ -64,6 +64,16 @@ describe('CSV rows', () => {
     const seen = await read(rows.join('\n'), { maxRowBytes: 40 })
     assert.deepEqual(seen.slice(0, 4), ['1: h|i', `2!1: ${OPEN}`, '3: 0|x', '4: 1|x'])
     assert.equal(seen.length, 52)
+    let numTaken = 0
+    const counted = async function* () {
+      for await (const chunk of inChunks(Buffer.from(rows.join('\n')), 7)) {
+        numTaken += chunk.length
+        yield chunk
+      }
+    }
+    for await (const row of readCsvRows(counted(), { delimiter: ',', maxRowBytes: 40 }))
+      if ('fault' in row) break
+    assert.ok(numTaken < 120, `${numTaken} bytes taken`)
     const inside = 'x\n'.repeat(15)
     assert.deepEqual(await read(`h\n"${inside}"\n`, { maxRowBytes: 40 }), ['1: h', `2: ${inside}`])
   })
