@@ -1,0 +1,38 @@
+// `shallowdeep info`: what there is to compute with, what was chosen and why.
+import { createRequire } from 'node:module'
+import { z } from 'zod'
+import { backendShape } from '../config/index.js'
+import type { BackendName } from '../engines/tfjs/index.js'
+import type { BackendReport } from '../engines/tfjs/index.node.js'
+import { defineCommand } from './command.js'
+
+export const createCommand = defineCommand({
+  name: 'info',
+  summary: 'versions, the backends found, the one chosen and why',
+  schema: z.strictObject(backendShape),
+  groups: {},
+  examples: ['shallowdeep info', 'shallowdeep info --json --backend wasm'],
+  async run({ backend, threads }, { output }) {
+    const { describeBackends } = await import('../engines/tfjs/index.node.js')
+    const report = await describeBackends({ backend: backend as BackendName, threads })
+    const { version } = createRequire(import.meta.url)('../../package.json') as { version: string }
+    const versions = { shallowdeep: version, ...report.versions }
+    if (output.isJson) output.json({ ...report, versions })
+    else output.line(describe({ ...report, versions }))
+  },
+})
+
+function describe({ versions, backends, chosen }: BackendReport): string {
+  const width = Math.max(...backends.map(({ name }) => name.length))
+  const list = Object.entries(versions).map(([name, version]) => `${name} ${version}`)
+  return [
+    list.join(', '),
+    '',
+    ...backends.map(({ name, isPresent, detail }) => {
+      const mark = name === chosen.name ? '*' : isPresent ? '+' : '-'
+      return `${mark} ${name.padEnd(width)}  ${detail}`
+    }),
+    '',
+    `chosen: ${chosen.name}, ${chosen.threads} ${chosen.threads === 1 ? 'thread' : 'threads'} (${chosen.reason})`,
+  ].join('\n')
+}

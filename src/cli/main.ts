@@ -1,0 +1,110 @@
+#!/usr/bin/env node
+// The command `shallowdeep`: finds the command that was named, loads only that one, and turns what it throws into a line
+// on standard error and an exit code (0 done, 1 failed, 2 wrong use, 3 a gate not met, 130 interrupted).
+import { createRequire } from 'node:module'
+import { Command, Help } from 'commander'
+import type { Environment } from './command.js'
+import { EXIT, reportFailure } from './failure.js'
+import { listenForInterrupts } from './interrupt.js'
+
+interface CommandEntry {
+  readonly name: string
+  readonly summary: string
+  readonly load: () => Promise<{ readonly createCommand: (environment: Environment) => Command }>
+}
+
+const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: 'tokenizer',
+    summary: 'train a tokenizer on the columns of a data file',
+    load: () => import('./tokenizer.js'),
+  },
+  {
+    name: 'train',
+    summary: 'train a shallow-deep model on a data file',
+    load: () => import('./train.js'),
+  },
+  {
+    name: 'info',
+    summary: 'versions, the backends found, the one chosen and why',
+    load: () => import('./info.js'),
+  },
+]
+
+const TERM_WIDTH = 34
+
+/** Long flags get a line of their own, so that all descriptions begin in the same column and are wrapped. */
+const HELP_LAYOUT: Partial<Help> = {
+  padWidth: (command, helper) => Math.min(TERM_WIDTH, Help.prototype.padWidth.call(helper, command, helper)),
+  formatItem(term, termWidth, description, helper) {
+    const format = (shown: string) =>
+      Help.prototype.formatItem.call(helper, shown, termWidth, description, helper)
+    if (term.length <= termWidth || description === '') return format(term)
+    return `  ${term}\n${format('')}`
+  },
+}
+
+const EXAMPLES = `
+Example:
+  shallowdeep info
+  shallowdeep <command> --help`
+
+/** Runs the command line and returns the exit code. */
+async function main(words: readonly string[]): Promise<number> {
+  const signal = listenForInterrupts(process)
+  ignoreClosedPipes()
+  let exitCode: number = EXIT.done
+  const [name] = words[0] === 'help' ? words.slice(1) : words
+  const entry = COMMANDS.find((candidate) => candidate.name === name)
+  const verbose = words.includes('--verbose') || Boolean(process.env.DEBUG)
+  try {
+    const program = createProgram()
+    const environment: Environment = { signal, setExitCode: (code) => (exitCode = code) }
+    for (const candidate of COMMANDS) {
+      const command =
+        candidate === entry
+          ? (await candidate.load()).createCommand(environment)
+          : new Command(candidate.name).summary(candidate.summary)
+      program.addCommand(inheritSettings(command, program))
+    }
+    await program.parseAsync(words, { from: 'user' })
+    return exitCode
+  } catch (error) {
+    const command = entry ? `shallowdeep ${entry.name}` : 'shallowdeep'
+    const report = reportFailure(error, { signal, verbose, command })
+    for (const line of report.lines) process.stderr.write(`${line}\n`)
+    return report.exitCode
+  }
+}
+
+function createProgram(): Command {
+  const { version } = createRequire(import.meta.url)('../../package.json') as { version: string }
+  return new Command('shallowdeep')
+    .description('Train, calibrate and run early-exiting T5-style models.')
+    .version(version, '--version', 'the version')
+    .helpOption('-h, --help', 'this help')
+    .helpCommand('help [command]', 'help for a command')
+    .configureOutput({ outputError: () => undefined })
+    .configureHelp(HELP_LAYOUT)
+    .addHelpText('after', EXAMPLES)
+    .exitOverride()
+}
+
+/** Settings that `addCommand` does not hand down. */
+function inheritSettings(command: Command, parent: Command): Command {
+  command.copyInheritedSettings(parent)
+  for (const child of command.commands) inheritSettings(child, command)
+  return command
+}
+
+/** A reader that has seen enough, as in `| head`, is no error. */
+function ignoreClosedPipes(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EPIPE') process.exit(EXIT.done)
+      throw error
+    })
+  }
+}
+
+process.exitCode = await main(process.argv.slice(2))

@@ -1,0 +1,70 @@
+// Options of where things come from and where they run, shared by the commands that decode, measure and train: data
+// files and their columns, tasks, checkpoints, engine and backend. Shapes, to be spread into a command's own schema.
+import { z } from 'zod'
+
+const positive = z.number().int().positive()
+
+/** Text that names a file. */
+export const filePath = z.string().min(1).meta({ placeholder: 'file' })
+/** Text that names a folder. */
+export const folderPath = z.string().min(1).meta({ placeholder: 'folder' })
+
+/** Which rows and columns of a data file to read. */
+export const columnsShape = {
+  sourceColumn: z
+    .string()
+    .default('source')
+    .describe('column of the input text; several, comma-separated, are joined as "column: text"')
+    .meta({ placeholder: 'name' }),
+  targetColumn: z
+    .string()
+    .default('target')
+    .describe('column of the wanted text; several, comma-separated, hold one reference each')
+    .meta({ placeholder: 'name' }),
+  jsonReferences: z.boolean().default(false).describe('target cells are JSON arrays of references'),
+  skipBadRows: z
+    .boolean()
+    .default(false)
+    .describe('leave out and count rows that cannot be used, instead of stopping'),
+  limit: positive.optional().describe('read this many examples at most'),
+}
+
+/** A data file. */
+export const dataPath = filePath.describe('examples: .csv, .tsv, .jsonl or SQuAD .json, plain or gzipped')
+
+/** How examples are put to the model. */
+export const taskShape = {
+  task: z
+    .string()
+    .default('text2text')
+    .describe('text2text, translation, summarization or question-answering: which prefix and metrics')
+    .meta({ placeholder: 'name' }),
+  prefix: z
+    .string()
+    .optional()
+    .describe('put before each input; default: that of the task')
+    .meta({ placeholder: 'text' }),
+}
+
+/** What computes. */
+export const backendShape = {
+  backend: z
+    .string()
+    .optional()
+    .describe('wasm, node, node-gpu or cpu; default: the native one where it is built, else wasm')
+    .meta({ placeholder: 'name' }),
+  threads: positive.optional().describe('threads inside one operation; default: what the backend takes'),
+}
+
+/** Which engine decodes, and on what. */
+export const engineShape = {
+  engine: z.enum(['tfjs']).default('tfjs').describe('what computes the layers'),
+  ...backendShape,
+  dtype: z.enum(['float32']).default('float32').describe('precision of the computation'),
+}
+
+/** Which checkpoint, and how long its inputs may be. */
+export const checkpointShape = {
+  checkpoint: folderPath.describe("a checkpoint's folder, or a training run's, whose best one is taken"),
+  maxSourceLength: positive.default(512).describe('input tokens; longer inputs are cut and counted'),
+}

@@ -1,0 +1,2 @@
+// Choice of the tfjs backend under Node.
+export * from './backend.node.js'
