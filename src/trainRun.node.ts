@@ -1,8 +1,7 @@
 // A training run from files to checkpoints: reads and encodes the data, opens or resumes the run's folder, trains, logs,
 // validates. Yields what happens; prints nothing.
-import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { parseJsonObject, type JsonObject } from './checkpoint/index.js'
+import type { JsonObject } from './checkpoint/index.js'
 import type { Run } from './checkpoint/index.node.js'
 import {
   modelPartOf,
@@ -18,6 +17,7 @@ import { chooseBackend } from './engines/tfjs/index.node.js'
 import { ShallowDeepError } from './errors.js'
 import { buildModel, initialWeights, type ShallowDeepModel } from './model/index.js'
 import { openTokenizer, type Tokenizer } from './tokenizer/index.js'
+import { readTokenizer } from './tokenizer/index.node.js'
 import { TrainLog, type TimedStep } from './trainLog.node.js'
 import { countSteps, train, type TrainingEvent, type ValidationResult } from './training/index.js'
 import { openTrainingRun, resumeRun, saveSnapshot, type ResumedRun } from './training/index.node.js'
@@ -93,8 +93,9 @@ export async function* trainRun(
     resumed = await resumeRun(run, config.output, training)
     refuseOtherShape(config, resumed.config)
   }
-  const tokenizerJson = resumed?.tokenizerJson ?? (await readTokenizerJson(config.tokenizer))
-  const tokenizer = openTokenizer(tokenizerJson, config.tokenizer)
+  const tokenizer = resumed
+    ? openTokenizer(resumed.tokenizerJson, config.output)
+    : await readTokenizer(config.tokenizer)
   const data = await readData(config, tokenizer)
   signal?.throwIfAborted()
   if (resumed) await refuseOtherData(output, data.train.examples)
@@ -109,7 +110,7 @@ export async function* trainRun(
     const prepared = describePrepared(config, { backend, model, data, resumed })
     await log.write(prepared as unknown as JsonObject)
     yield prepared
-    yield* trainAndLog({ config, options, run, resumed, model, tokenizer, tokenizerJson, data, log })
+    yield* trainAndLog({ config, options, run, resumed, model, tokenizer, data, log })
   } finally {
     model.dispose()
   }
@@ -122,15 +123,15 @@ interface Session {
   readonly resumed: ResumedRun | undefined
   readonly model: ShallowDeepModel
   readonly tokenizer: Tokenizer
-  readonly tokenizerJson: JsonObject
   readonly data: RunData
   readonly log: TrainLog
 }
 
 async function* trainAndLog(session: Session): AsyncGenerator<TrainRunEvent, void, void> {
-  const { config, options, run, resumed, model, tokenizer, tokenizerJson, data, log } = session
+  const { config, options, run, resumed, model, tokenizer, data, log } = session
   const training = trainingPartOf(config)
   const { validation } = data
+  const tokenizerJson = tokenizer.toJSON() as JsonObject
   const events = train({
     model,
     examples: data.train.examples,
@@ -213,20 +214,6 @@ interface RunData {
   readonly train: EncodedExamples
   readonly validation: ValidationSet | undefined
   readonly skippedRows: number
-}
-
-async function readTokenizerJson(path: string): Promise<JsonObject> {
-  const bytes = await readFile(path).catch((cause: NodeJS.ErrnoException) => {
-    throw new ShallowDeepError({
-      code: 'tokenizer.unreadable-file',
-      message:
-        cause.code === 'ENOENT' ? `there is no tokenizer ${path}` : `${path} can't be read: ${cause.message}`,
-      hint: 'name a tokenizer.json; shallowdeep tokenizer train makes one',
-      details: { path },
-      cause,
-    })
-  })
-  return parseJsonObject(bytes, path)
 }
 
 async function readData(config: TrainRunConfig, tokenizer: Tokenizer): Promise<RunData> {

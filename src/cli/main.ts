@@ -17,17 +17,17 @@ const COMMANDS: readonly CommandEntry[] = [
   {
     name: 'tokenizer',
     summary: 'train a tokenizer on the columns of a data file',
-    load: () => import('./tokenizer.js'),
+    load: () => import('./commands/tokenizer.js'),
   },
   {
     name: 'train',
     summary: 'train a shallow-deep model on a data file',
-    load: () => import('./train.js'),
+    load: () => import('./commands/train.js'),
   },
   {
     name: 'info',
     summary: 'versions, the backends found, the one chosen and why',
-    load: () => import('./info.js'),
+    load: () => import('./commands/info.js'),
   },
 ]
 

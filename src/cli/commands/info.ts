@@ -1,10 +1,10 @@
 // `shallowdeep info`: what there is to compute with, what was chosen and why.
 import { createRequire } from 'node:module'
 import { z } from 'zod'
-import { backendShape } from '../config/index.js'
-import type { BackendName } from '../engines/tfjs/index.js'
-import type { BackendReport } from '../engines/tfjs/index.node.js'
-import { defineCommand } from './command.js'
+import { backendShape } from '../../config/index.js'
+import type { BackendName } from '../../engines/tfjs/index.js'
+import type { BackendReport } from '../../engines/tfjs/index.node.js'
+import { defineCommand } from '../command.js'
 
 export const createCommand = defineCommand({
   name: 'info',
@@ -13,9 +13,9 @@ export const createCommand = defineCommand({
   groups: {},
   examples: ['shallowdeep info', 'shallowdeep info --json --backend wasm'],
   async run({ backend, threads }, { output }) {
-    const { describeBackends } = await import('../engines/tfjs/index.node.js')
+    const { describeBackends } = await import('../../engines/tfjs/index.node.js')
     const report = await describeBackends({ backend: backend as BackendName, threads })
-    const { version } = createRequire(import.meta.url)('../../package.json') as { version: string }
+    const { version } = createRequire(import.meta.url)('../../../package.json') as { version: string }
     const versions = { shallowdeep: version, ...report.versions }
     if (output.isJson) output.json({ ...report, versions })
     else output.line(describe({ ...report, versions }))

@@ -4,10 +4,10 @@ import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { Command } from 'commander'
 import { z } from 'zod'
-import { columnsShape, dataPath, filePath } from '../config/index.js'
-import type { ExampleStream } from '../data/index.node.js'
-import { ShallowDeepError } from '../errors.js'
-import { defineCommand, type Environment } from './command.js'
+import { columnsShape, dataPath, filePath } from '../../config/index.js'
+import type { ExampleStream } from '../../data/index.node.js'
+import { ShallowDeepError } from '../../errors.js'
+import { defineCommand, type Environment } from '../command.js'
 
 const schema = z.strictObject({
   data: dataPath,
@@ -47,9 +47,9 @@ const trainCommand = defineCommand({
     const { model, vocabSize, characterCoverage, sourcesOnly } = options
     if (existsSync(options.output) && !options.overwrite) throw outputExists(options.output)
     const [{ readExamples }, { trainTokenizer }, { replaceFile }] = await Promise.all([
-      import('../data/index.node.js'),
-      import('../tokenizer/index.js'),
-      import('../checkpoint/index.node.js'),
+      import('../../data/index.node.js'),
+      import('../../tokenizer/index.js'),
+      import('../../checkpoint/index.node.js'),
     ])
     const examples = readExamples(options.data, { ...options, hasTarget: !sourcesOnly })
     const json = await trainTokenizer(textsOf(examples, signal), { model, vocabSize, characterCoverage })

@@ -1,12 +1,12 @@
 // `shallowdeep train`: a training run from files, with a progress bar; Ctrl-C saves and says how to go on.
-import { modelShape, trainingConfigSchema, trainRunSchema } from '../config/index.js'
-import { tokensPerSecond, type TimedStep } from '../trainLog.node.js'
-import type { PreparedEvent, TrainRunEvent, TrainRunResult } from '../trainRun.node.js'
-import type { ValidationResult } from '../training/index.js'
-import { defineCommand } from './command.js'
-import { EXIT } from './failure.js'
-import type { Output } from './output.js'
-import { formatRate, type Progress } from './progress.js'
+import { modelShape, trainingConfigSchema, trainRunSchema } from '../../config/index.js'
+import { tokensPerSecond, type TimedStep } from '../../trainLog.node.js'
+import type { PreparedEvent, TrainRunEvent, TrainRunResult } from '../../trainRun.node.js'
+import type { ValidationResult } from '../../training/index.js'
+import { defineCommand } from '../command.js'
+import { EXIT } from '../failure.js'
+import type { Output } from '../output.js'
+import { formatRate, type Progress } from '../progress.js'
 
 const shape = Object.keys(trainRunSchema.shape)
 const validationKeys = shape.filter((key) => key.startsWith('validation'))
@@ -42,11 +42,11 @@ export const createCommand = defineCommand({
   ],
   async readStored(given) {
     if (given.resume !== true || typeof given.output !== 'string') return undefined
-    const { readRunOptions } = await import('../trainRunFolder.node.js')
+    const { readRunOptions } = await import('../../trainRunFolder.node.js')
     return readRunOptions(given.output)
   },
   async run(config, { output, signal }) {
-    const { trainRun } = await import('../trainRun.node.js')
+    const { trainRun } = await import('../../trainRun.node.js')
     const view = new TrainView(output)
     signal.addEventListener('abort', () =>
       view.note('finishing the step, then saving; Ctrl-C again quits at once'),

@@ -1,0 +1,85 @@
+// A checkpoint's folder as a model that reads and writes text: weights, tokenizer, saved calibration, and the engine on
+// the backend of choice.
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseCalibration } from './calibration/index.js'
+import { readCheckpointFolder, readRun, RUN_INDEX_FILE } from './checkpoint/index.node.js'
+import type { ModelConfig } from './config/index.js'
+import { createTfjsEngine, type BackendName, type ChosenBackend } from './engines/tfjs/index.js'
+import { chooseBackend } from './engines/tfjs/index.node.js'
+import { ShallowDeepError } from './errors.js'
+import type { TextModel } from './generate.js'
+import { openTokenizer } from './tokenizer/index.js'
+
+export interface OpenCheckpointOptions {
+  /** Neutral: undefined, which takes the native backend when it is built, else wasm. */
+  readonly backend?: BackendName
+  /** Threads inside one operation. Neutral: undefined, what the backend takes. */
+  readonly threads?: number
+  /** A shallow exit in place of the checkpoint's own S. Neutral: undefined. */
+  readonly shallowLayers?: number
+}
+
+/** A model from a folder. The caller disposes it. */
+export interface OpenedCheckpoint extends TextModel {
+  /** The folder that was read. */
+  readonly folder: string
+  readonly config: ModelConfig
+  readonly backend: ChosenBackend
+  /** Frees the weights; idempotent. */
+  dispose(): void
+}
+
+/**
+ * Opens a checkpoint's folder, or the best checkpoint of a training run's folder. Throws what reading folders, choosing a
+ * backend and opening tokenizers throws, and `checkpoint.no-tokenizer`.
+ */
+export async function openCheckpoint(
+  path: string,
+  options: OpenCheckpointOptions = {},
+): Promise<OpenedCheckpoint> {
+  const folder = await findCheckpoint(path)
+  const { shallowLayers, backend: name, threads } = options
+  const { config, weights, tokenizerJson, calibration } = await readCheckpointFolder(folder, {
+    shallowLayers,
+  })
+  if (tokenizerJson === undefined) {
+    throw new ShallowDeepError({
+      code: 'checkpoint.no-tokenizer',
+      message: `${folder} has no tokenizer.json`,
+      hint: 'put the tokenizer of the model there',
+      details: { folder },
+    })
+  }
+  const tokenizer = openTokenizer(tokenizerJson, join(folder, 'tokenizer.json'))
+  const saved = calibration && parseCalibration(calibration, join(folder, 'calibration.json'))
+  const backend = await chooseBackend({ backend: name, threads })
+  const engine = createTfjsEngine({ config, weights, backend })
+  return {
+    folder,
+    config,
+    tokenizer,
+    engine,
+    backend,
+    ...(saved && { calibration: saved }),
+    dispose: () => engine.dispose(),
+  }
+}
+
+/**
+ * The folder of a checkpoint: `path` itself or, where it is the folder of a training run, its best one (the last one
+ * where no best is named). Throws `checkpoint.empty-run`, and what reading a run throws.
+ */
+export async function findCheckpoint(path: string): Promise<string> {
+  const isRun = existsSync(join(path, RUN_INDEX_FILE)) && !existsSync(join(path, 'config.json'))
+  if (!isRun) return path
+  const run = await readRun(path)
+  const folder = run.best() ?? run.last()
+  if (folder !== undefined) return folder
+  throw new ShallowDeepError({
+    code: 'checkpoint.empty-run',
+    message: `the training run ${path} has no checkpoint yet`,
+    hint: 'wait for its first one, or name another folder',
+    details: { path },
+  })
+}
