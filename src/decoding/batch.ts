@@ -49,7 +49,10 @@ export async function decodeAll(
       thresholds: thresholds?.slice(start, start + batchSize),
       createTextStream: createTextStream && ((row) => createTextStream(start + row)),
     })
-    for (const result of batchResults) onResult?.(result, results.push(result) - 1)
+    for (const result of batchResults) {
+      results.push(result)
+      onResult?.(result, results.length - 1)
+    }
   }
   return results
 }

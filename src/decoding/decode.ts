@@ -197,7 +197,8 @@ function commitEvents(row: Row): CommitEvent[] {
   const position = row.numCommitted
   const tokens = state.tokensFrom(position)
   row.numCommitted += tokens.length
-  let text = row.stream?.push(tokens) ?? ''
+  let text = ''
+  for (const token of tokens) text += row.stream?.push(token) ?? ''
   if (state.phase !== 'open') {
     text += row.stream?.end() ?? ''
     row.stream = undefined

@@ -88,10 +88,10 @@ export interface RowResult {
   readonly layerPasses: number
 }
 
-/** Turns committed tokens into text as they come; a fresh one for each row. */
+/** Turns committed tokens into text as they come; a fresh one for each row. A tokenizer's incremental detokeniser is one. */
 export interface TextStream {
-  /** The text that these tokens add and that no later token can change. */
-  push(tokens: readonly number[]): string
+  /** The text that has become certain by this token, often none. */
+  push(token: number): string
   /** What was held back. */
   end(): string
 }

@@ -1,0 +1,95 @@
+// What the laws of decoding are checked on, how differences of float32 are excused, and the uncached passes they compare
+// with.
+import assert from 'node:assert/strict'
+import * as tf from '@tensorflow/tfjs'
+import type { Calibrator } from '../../src/calibration/index.js'
+import type { ModelConfig } from '../../src/config/index.js'
+import { free, full, lossless, staticExit } from '../../src/decoding/index.js'
+import type { DecodeOptions, DecoderEngine, Policy } from '../../src/decoding/index.js'
+import type { HostWeights } from '../../src/model/index.js'
+import { weightsOf } from './randomCases.js'
+import type { LawCase } from './randomCases.js'
+
+/** Makes the engine under test. */
+export type MakeEngine = (model: {
+  readonly config: ModelConfig
+  readonly weights: HostWeights
+}) => DecoderEngine
+
+/** The policies under test; mutants replace some. */
+export interface Policies {
+  readonly full: () => Policy
+  readonly staticExit: (exitLayer?: number) => Policy
+  readonly free: (threshold: number | Calibrator) => Policy
+  readonly lossless: (threshold: number | Calibrator) => Policy
+}
+
+/** What a law is checked on. */
+export interface Subject {
+  readonly makeEngine: MakeEngine
+  readonly policies: Policies
+}
+
+/** How often a difference was excused: the exit's two best logits were closer than float32 can tell apart. */
+export interface Tally {
+  checked: number
+  excused: number
+}
+
+/** The policies as they are. */
+export const realPolicies: Policies = { full, staticExit, free, lossless }
+
+/** Gaps of two logits below this may fall either way in float32. */
+export const EXCUSED_GAP = 1e-5
+
+export type Law = (drawn: LawCase, subject: Subject, tally: Tally) => Promise<void>
+
+/** Makes the case's engine, uses it, and frees it. */
+export async function withEngine<T>(
+  drawn: LawCase,
+  { makeEngine }: Subject,
+  use: (engine: DecoderEngine) => Promise<T>,
+): Promise<T> {
+  const engine = makeEngine({ config: drawn.config, weights: weightsOf(drawn) })
+  try {
+    return await use(engine)
+  } finally {
+    engine.dispose()
+  }
+}
+
+/** The case's loop options. */
+export function optionsOf({ maxPending, maxNewTokens }: LawCase, policy: Policy): DecodeOptions {
+  return { policy, maxPending, maxNewTokens }
+}
+
+/** Distance of the two largest logits. */
+export function gapOf(logits: ArrayLike<number>): number {
+  const [first, second] = Array.from(logits).sort((a, b) => b - a)
+  return first - second
+}
+
+/** Logits of both exits at every position, by one uncached pass of the LayersModel. */
+export function predictLogits(
+  model: tf.LayersModel,
+  source: readonly number[],
+  tokens: readonly number[],
+): Float32Array[][] {
+  return tf.tidy(() => {
+    const inputs = [source, tokens].map((row) => tf.tensor2d([...row], [1, row.length], 'int32'))
+    return (model.predict(inputs) as tf.Tensor3D[]).map((output) => {
+      const all = output.dataSync() as Float32Array
+      const width = output.shape[2]
+      return tokens.map((_, i) => all.slice(i * width, (i + 1) * width))
+    })
+  })
+}
+
+/** 1e-4, relative above 1: the bound of DESIGN's law 3 for float32. */
+export function assertClose(actual: ArrayLike<number>, expected: ArrayLike<number>, what: string): void {
+  assert.equal(actual.length, expected.length, what)
+  for (let i = 0; i < expected.length; i++) {
+    const isClose = Math.abs(actual[i] - expected[i]) <= 1e-4 * (1 + Math.abs(expected[i]))
+    if (!isClose) assert.fail(`${what}: ${actual[i]}, not ${expected[i]}`)
+  }
+}

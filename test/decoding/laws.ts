@@ -1,0 +1,301 @@
+// The laws of decoding as checks of one random case each, over any engine maker, so that the fast tests, the slow ones
+// and the mutants run the same code. Each throws an AssertionError where its law is broken.
+import assert from 'node:assert/strict'
+import type { Calibrator, Evidence } from '../../src/calibration/index.js'
+import { decode, decodeOne } from '../../src/decoding/index.js'
+import type { DecoderEngine, RowResult } from '../../src/decoding/index.js'
+import { buildModel } from '../../src/model/index.js'
+import { Random } from '../../src/random.js'
+import { law6 } from './lawOfMemory.js'
+import {
+  assertClose,
+  EXCUSED_GAP,
+  gapOf,
+  optionsOf,
+  predictLogits,
+  realPolicies,
+  withEngine,
+} from './lawSubject.js'
+import type { Law, Policies } from './lawSubject.js'
+import { weightsOf } from './randomCases.js'
+import type { LawCase } from './randomCases.js'
+import { createReferenceEngine } from './referenceEngine.js'
+import { ReferenceModel, softmax } from './referenceModel.js'
+
+/** Law 1: with threshold 1, free emits what full emits, step for step. */
+export const law1: Law = (drawn, subject, tally) =>
+  withEngine(drawn, subject, async (engine) => {
+    const { policies } = subject
+    const [source] = drawn.sources
+    const expected = await decodeOne(engine, source, optionsOf(drawn, policies.full()))
+    const actual = await decodeOne(engine, source, optionsOf(drawn, policies.free(1)))
+    for (const key of ['tokens', 'exits', 'exitLayers', 'flushes', 'finishReason', 'steps'] as const) {
+      assert.deepEqual(actual[key], expected[key], key)
+    }
+    assert.deepEqual([actual.pendingAtEnd, actual.forced], [0, []])
+    tally.checked++
+  })
+
+/** Law 2: lossless emits what full emits, at any threshold and any maxPending. */
+export const law2: Law = (drawn, subject, tally) =>
+  withEngine(drawn, subject, async (engine) => {
+    const { policies } = subject
+    const [source] = drawn.sources
+    const expected = await decodeOne(engine, source, optionsOf(drawn, policies.full()))
+    const committed: number[] = []
+    let actual: RowResult | undefined
+    const policy = policies.lossless(drawn.thresholds[0])
+    for await (const event of decode(engine, [source], optionsOf(drawn, policy))) {
+      if (event.type === 'commit') {
+        assert.equal(event.position, committed.length, 'commits follow one another')
+        committed.push(...event.tokens)
+      }
+      if (event.type === 'end') actual = event.result
+    }
+    tally.checked++
+    assert.deepEqual(committed, actual!.tokens, 'what was committed is the output')
+    const differsAt = expected.tokens.findIndex((token, i) => token !== actual!.tokens[i])
+    if (differsAt >= 0 && (await isTie(engine, source, expected.tokens.slice(0, differsAt)))) {
+      tally.excused++
+      return
+    }
+    assert.deepEqual(actual!.tokens, expected.tokens)
+    assert.equal(actual!.finishReason, expected.finishReason)
+    assert.equal(actual!.pendingAtEnd, 0)
+  })
+
+/** Whether the deep exit's two best logits after these tokens are too close to call. */
+async function isTie(
+  engine: DecoderEngine,
+  source: readonly number[],
+  tokens: readonly number[],
+): Promise<boolean> {
+  const { decoderStartId, decoderLayers } = engine.info
+  const encoded = await engine.encode([source])
+  const session = encoded.open({ exits: [decoderLayers] })
+  for (const token of [decoderStartId, ...tokens]) session.push(0, token)
+  const [choices] = await session.run({ segment: 0, rows: [0], exit: ['logits'] })
+  session.dispose()
+  encoded.dispose()
+  return gapOf(choices.at(-1)!.logits!) < EXCUSED_GAP
+}
+
+/** Law 3: after any flushes and truncations, deep logits equal those of one uncached pass over the same tokens. */
+export const law3: Law = (drawn, subject, tally) =>
+  withEngine(drawn, subject, async (engine) => {
+    const { config, sources, seed } = drawn
+    const [source] = sources
+    const random = new Random(seed)
+    const model = buildModel(config, weightsOf(drawn))
+    // Another source of the same length first, so that anything kept too long would fit.
+    const other = await engine.encode([source.map((token) => 3 + ((token + 5) % (config.vocabSize - 3)))])
+    const encoded = await engine.encode([source])
+    const session = encoded.open({ exits: [config.shallowLayers, config.decoderLayers] })
+    const before = other.open({ exits: [config.shallowLayers, config.decoderLayers] })
+    try {
+      before.push(0, config.decoderStartId)
+      for (const segment of [0, 1]) await before.run({ segment, rows: [0] })
+      let tokens: number[] = []
+      let numDeep = 0
+      for (let turn = 0; turn < 4; turn++) {
+        const numNew = 1 + random.integer(4)
+        for (let i = 0; i < numNew; i++) {
+          const token = tokens.length === 0 ? config.decoderStartId : random.integer(config.vocabSize)
+          tokens.push(token)
+          session.push(0, token)
+          await session.run({ segment: 0, rows: [0] })
+        }
+        const [choices] = await session.run({ segment: 1, rows: [0], exit: ['logits'] })
+        assert.equal(choices.length, tokens.length - numDeep, 'every pending position is flushed')
+        const [, expected] = predictLogits(model.layersModel, source, tokens)
+        for (const [i, { logits }] of choices.entries()) {
+          assertClose(logits!, expected[numDeep + i], `deep logits of position ${numDeep + i}`)
+        }
+        tally.checked++
+        const numKept = 1 + random.integer(tokens.length)
+        if (random.uniform() < 0.6) {
+          session.truncate(0, numKept)
+          tokens = tokens.slice(0, numKept)
+        }
+        numDeep = tokens.length
+      }
+    } finally {
+      session.dispose()
+      before.dispose()
+      encoded.dispose()
+      other.dispose()
+      model.dispose()
+    }
+  })
+
+/** Law 4: static at layer S emits the arg-max of the uncached LayersModel's shallow logits, step by step. */
+export const law4: Law = (drawn, subject, tally) =>
+  withEngine(drawn, subject, async (engine) => {
+    const { config } = drawn
+    const [source] = drawn.sources
+    const model = buildModel(config, weightsOf(drawn))
+    try {
+      const { tokens, exitLayers } = await decodeOne(
+        engine,
+        source,
+        optionsOf(drawn, subject.policies.staticExit()),
+      )
+      assert.deepEqual(
+        exitLayers,
+        tokens.map(() => config.shallowLayers),
+      )
+      const [shallow] = predictLogits(model.layersModel, source, [
+        config.decoderStartId,
+        ...tokens.slice(0, -1),
+      ])
+      for (const [i, token] of tokens.entries()) {
+        tally.checked++
+        const best = shallow[i].indexOf(Math.max(...shallow[i]))
+        if (token !== best && gapOf(shallow[i]) < EXCUSED_GAP) tally.excused++
+        else assert.equal(token, best, `token ${i}`)
+      }
+      const hasEnded = tokens.at(-1) === config.eosId || tokens.length === drawn.maxNewTokens
+      assert.ok(hasEnded && !tokens.slice(0, -1).includes(config.eosId), 'it ends where it should')
+    } finally {
+      model.dispose()
+    }
+  })
+
+/** Law 5: a row of a batch goes as it goes alone, under every policy; evidence is applied in row order at the end. */
+export const law5: Law = (drawn, subject, tally) =>
+  withEngine(drawn, subject, async (engine) => {
+    const { sources } = drawn
+    const { policies } = subject
+    const thresholds = drawn.thresholds.slice(0, sources.length)
+    for (const make of [policies.full, policies.staticExit, policies.free, policies.lossless]) {
+      const together: RowResult[] = []
+      const isThresholded = make === policies.free || make === policies.lossless
+      const policy = (threshold: number) =>
+        isThresholded ? (make as Policies['free'])(threshold) : (make as Policies['full'])()
+      const batch = policy(0.5)
+      for await (const event of decode(engine, sources, { ...optionsOf(drawn, batch), thresholds })) {
+        if (event.type === 'end') together[event.row] = event.result
+      }
+      assert.equal(together.length, sources.length)
+      for (const [row, source] of sources.entries()) {
+        const alone = policy(thresholds[row])
+        assert.deepEqual(
+          together[row],
+          await decodeOne(engine, source, optionsOf(drawn, alone)),
+          `${alone.name}, row ${row}`,
+        )
+        tally.checked++
+      }
+    }
+    const recorder = new Recorder(0.5)
+    const rows: RowResult[] = []
+    for await (const event of decode(engine, sources, optionsOf(drawn, policies.free(recorder)))) {
+      if (event.type === 'end') rows[event.row] = event.result
+    }
+    assert.deepEqual(
+      recorder.observed,
+      rows.map(({ evidence }) => evidence),
+      'evidence comes row by row',
+    )
+    assert.ok(
+      rows.every(({ threshold, pendingAtEnd }) => threshold === 0.5 && pendingAtEnd === 0),
+      'the threshold of the start holds to the end, and an adaptive calibrator misses no position',
+    )
+  })
+
+/** An adaptive calibrator that writes down what it is given, and whose threshold then moves. */
+class Recorder implements Calibrator {
+  readonly name = 'recorder'
+  readonly isAdaptive = true
+  readonly observed: (readonly Evidence[])[] = []
+
+  constructor(private readonly start: number) {}
+
+  get threshold(): number {
+    return this.observed.length === 0 ? this.start : 0
+  }
+
+  get diagnostics(): never {
+    throw new Error('not asked for while decoding')
+  }
+
+  observe(evidence: readonly Evidence[]): void {
+    this.observed.push([...evidence])
+  }
+
+  toJSON(): never {
+    throw new Error('not asked for while decoding')
+  }
+}
+
+/**
+ * Beyond the six: free goes step for step as over the plain engine, evidence and all; every flushed position gives one
+ * piece of evidence, and no stack is larger than allowed.
+ */
+export const lawOfReference: Law = (drawn, subject, tally) =>
+  withEngine(drawn, subject, async (engine) => {
+    const { config, thresholds, maxPending } = drawn
+    const [source] = drawn.sources
+    const reference = createReferenceEngine(new ReferenceModel(config, weightsOf(drawn)))
+    const options = { ...optionsOf(drawn, subject.policies.free(thresholds[0])), flushAtEnd: true }
+    const actual = await decodeOne(engine, source, options)
+    const expected = await decodeOne(reference, source, {
+      ...optionsOf(drawn, realPolicies.free(thresholds[0])),
+      flushAtEnd: true,
+    })
+    tally.checked++
+    const isBounded = (size: number) => maxPending === null || size <= maxPending + 1
+    assert.ok(actual.flushes.every(isBounded), 'no stack is larger than maxPending')
+    assert.equal(
+      actual.evidence.length,
+      actual.flushes.reduce((sum, size) => sum + size, 0),
+      'every flushed position gives one piece of evidence',
+    )
+    const near = expected.confidences.some((c) => Math.abs(c! - thresholds[0]) < 1e-5)
+    if (near || (await hasTie(drawn, expected))) {
+      tally.excused++
+      return
+    }
+    const { confidences, evidence, ...rest } = actual
+    const { confidences: expectedConfidences, evidence: _, ...expectedRest } = expected
+    assert.deepEqual(rest, expectedRest)
+    assertClose(confidences as number[], expectedConfidences as number[], 'confidences')
+    // The evidence is compared with the model itself, as both engines have the loop that gathers it in common.
+    const model = new ReferenceModel(config, weightsOf(drawn))
+    const encoded = model.encode(source)
+    for (const { position, confidence, agree } of evidence) {
+      const prefix = [config.decoderStartId, ...actual.tokens.slice(0, position)]
+      const [shallow, deep] = [config.shallowLayers, config.decoderLayers].map((layer) =>
+        model.logits(encoded, prefix, layer),
+      )
+      const [top1, top2] = softmax(shallow).sort((a, b) => b - a)
+      assertClose([confidence], [top1 - top2], `confidence of the evidence at ${position}`)
+      const best = (logits: Float64Array) => logits.indexOf(Math.max(...logits))
+      assert.equal(agree, best(shallow) === best(deep), `agreement at ${position}`)
+    }
+  })
+
+/** Whether any exit was too close to call along the way. */
+async function hasTie(drawn: LawCase, { tokens }: RowResult): Promise<boolean> {
+  const { config } = drawn
+  const model = new ReferenceModel(config, weightsOf(drawn))
+  const source = model.encode(drawn.sources[0])
+  return tokens.some((_, i) => {
+    const prefix = [config.decoderStartId, ...tokens.slice(0, i)]
+    return [config.shallowLayers, config.decoderLayers].some(
+      (layer) => gapOf(model.logits(source, prefix, layer)) < EXCUSED_GAP,
+    )
+  })
+}
+
+/** All laws by name, with the number of rows that their cases have. */
+export const laws: Readonly<Record<string, { readonly law: Law; readonly rows: readonly [number, number] }>> =
+  {
+    'law 1: free with threshold 1 emits what full emits, step for step': { law: law1, rows: [1, 1] },
+    'law 2: lossless emits what full emits': { law: law2, rows: [1, 1] },
+    'law 3: deep logits after flushes and truncations equal one uncached pass': { law: law3, rows: [1, 1] },
+    "law 4: static emits the arg-max of the LayersModel's shallow logits": { law: law4, rows: [1, 1] },
+    'law 5: a row of a batch goes as it goes alone': { law: law5, rows: [2, 5] },
+    'law 6: nothing leaks when finished, left, thrown or aborted': { law: law6, rows: [1, 2] },
+    'law 7: free goes as over the plain engine, evidence and all': { law: lawOfReference, rows: [1, 1] },
+  }

@@ -1,0 +1,78 @@
+// The session's verbs in any order, over any exits and rows, answer as the plain engine does, which has no caches.
+import assert from 'node:assert/strict'
+import fc from 'fast-check'
+import { chooseBackend } from '../../../src/engines/tfjs/backend.node.js'
+import { createTfjsEngine } from '../../../src/engines/tfjs/index.js'
+import { lawCases, weightsOf } from '../../decoding/randomCases.js'
+import { createReferenceEngine } from '../../decoding/referenceEngine.js'
+import { ReferenceModel } from '../../decoding/referenceModel.js'
+
+type Verb =
+  | { readonly verb: 'push'; readonly row: number; readonly token: number }
+  | { readonly verb: 'run'; readonly rows: readonly number[]; readonly segment: number }
+  | { readonly verb: 'truncate'; readonly row: number; readonly length: number }
+
+const verbs: fc.Arbitrary<Verb> = fc.oneof(
+  { weight: 3, arbitrary: fc.record({ verb: fc.constant('push'), row: fc.nat(2), token: fc.nat(19) }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      verb: fc.constant('run'),
+      rows: fc.subarray([0, 1, 2], { minLength: 1 }),
+      segment: fc.nat(3),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ verb: fc.constant('truncate'), row: fc.nat(2), length: fc.nat(6) }) },
+)
+
+describe('the verbs of a session in any order', () => {
+  before(() => chooseBackend({ backend: 'wasm' }))
+
+  it('answer as the plain engine does, over segments of one layer each', () =>
+    fc.assert(
+      fc.asyncProperty(
+        lawCases({ minRows: 3, maxRows: 3 }),
+        fc.array(verbs, { minLength: 5, maxLength: 25 }),
+        async (drawn, script) => {
+          const { config, sources } = drawn
+          const weights = weightsOf(drawn)
+          const engine = createTfjsEngine({ config, weights })
+          const reference = createReferenceEngine(new ReferenceModel(config, weights))
+          const exits = Array.from({ length: config.decoderLayers }, (_, i) => i + 1)
+          const encoded = await engine.encode(sources)
+          const [actual, expected] = [
+            encoded.open({ exits }),
+            (await reference.encode(sources)).open({ exits }),
+          ]
+          try {
+            for (const step of script) {
+              if (step.verb === 'push') {
+                for (const session of [actual, expected]) session.push(step.row, step.token)
+              } else if (step.verb === 'truncate') {
+                for (const session of [actual, expected]) session.truncate(step.row, step.length)
+              } else {
+                const run = { ...step, segment: step.segment % exits.length, exit: ['logits'] } as const
+                const [ours, theirs] = [await actual.run(run), await expected.run(run)]
+                assert.deepEqual(
+                  ours.map((choices) => choices.length),
+                  theirs.map((choices) => choices.length),
+                )
+                for (const [i, { logits }] of ours.flat().entries()) {
+                  for (const [token, value] of theirs.flat()[i].logits!.entries()) {
+                    // float32 against float64.
+                    const isClose = Math.abs(logits![token] - value) <= 1e-4 * (1 + Math.abs(value))
+                    if (!isClose) assert.fail(`token ${token}: ${logits![token]}, not ${value}`)
+                  }
+                }
+              }
+            }
+          } finally {
+            actual.dispose()
+            encoded.dispose()
+            engine.dispose()
+          }
+        },
+      ),
+      { numRuns: 15 },
+    )).timeout(60_000)
+})
