@@ -28,7 +28,10 @@ export type OptimiserName = 'adafactor' | 'adamw'
 
 export interface OptimiserOptions {
   readonly name: OptimiserName
-  /** Decoupled weight decay, times the learning rate. Neutral: 0. Norms (vectors) are never decayed. */
+  /**
+   * Decoupled weight decay, times the learning rate (for Adafactor the scaled one, as in transformers). Neutral: 0.
+   * Norms (vectors) are never decayed.
+   */
   readonly weightDecay: number
 }
 
@@ -115,12 +118,11 @@ class Adafactor implements Optimiser {
         const direction = this.direction(group, gradients[i], decay)
         const clipped = tf.div(direction, tf.maximum(rootMeanSquare(direction), 1))
         const scale = tf.mul(tf.maximum(rootMeanSquare(values), 1e-3), learningRate)
-        let updated = tf.sub(values, tf.mul(clipped, scale))
         const { weightDecay } = this.options
-        if (weightDecay > 0 && group.shape.length > 1) {
-          updated = tf.sub(updated, tf.mul(values, weightDecay * learningRate))
-        }
-        group.assign(updated)
+        const decays = weightDecay > 0 && group.shape.length > 1
+        // Decay goes by the scaled rate, as the update does.
+        const change = decays ? tf.add(clipped, tf.mul(values, weightDecay)) : clipped
+        group.assign(tf.sub(values, tf.mul(change, scale)))
       })
     })
   }
