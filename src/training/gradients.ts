@@ -93,7 +93,9 @@ export function clipGradients(
   gradients: tf.Tensor[],
   maxNorm: number,
 ): { gradients: tf.Tensor[]; norm: tf.Scalar } {
-  const norm = tf.tidy(() => tf.sqrt(tf.addN(gradients.map((g) => tf.sum(tf.square(g)))))) as tf.Scalar
+  // Rows first, then their sums: wasm adds up one by one in float32, and over millions at once loses percents.
+  const sumOfSquares = (g: tf.Tensor) => tf.sum(tf.sum(tf.square(g), -1))
+  const norm = tf.tidy(() => tf.sqrt(tf.addN(gradients.map(sumOfSquares)))) as tf.Scalar
   if (maxNorm === 0) return { gradients, norm }
   const clipped = tf.tidy(() => {
     const factor = tf.minimum(tf.div(maxNorm, tf.add(norm, 1e-6)), 1)

@@ -84,13 +84,14 @@ class Moments {
   }
 }
 
-/** Root mean square of each of G stacked parameters, [G, 1, ...]. */
+/**
+ * Root mean square of each of G stacked parameters, [G, 1, ...]. Axis by axis: wasm adds up one by one in float32, and
+ * over all of a large embedding at once loses percents.
+ */
 function rootMeanSquare(stacked: tf.Tensor): tf.Tensor {
-  return tf.sqrt(tf.mean(tf.square(stacked), axesOf(stacked), true))
-}
-
-function axesOf(stacked: tf.Tensor): number[] {
-  return stacked.shape.map((_, axis) => axis).slice(1)
+  let mean: tf.Tensor = tf.square(stacked)
+  for (let axis = stacked.rank - 1; axis > 0; axis--) mean = tf.mean(mean, axis, true)
+  return tf.sqrt(mean)
 }
 
 class Adafactor implements Optimiser {
