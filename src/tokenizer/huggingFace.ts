@@ -20,6 +20,7 @@ export function openTokenizer(json: unknown, source: string): Tokenizer {
   try {
     const config = { ...checked, pre_tokenizer: makeExact(checked.pre_tokenizer) }
     library = new LibraryTokenizer(config, { clean_up_tokenization_spaces: false })
+    encodeWordByWord(library)
   } catch (cause) {
     throw invalidTokenizer(source, cause instanceof Error ? cause.message : String(cause), cause)
   }
@@ -52,6 +53,13 @@ export function openTokenizer(json: unknown, source: string): Tokenizer {
   }
 }
 
+/** The library fuses unknown characters over the words of a text; the reference does so within a word only. */
+function encodeWordByWord({ model }: LibraryTokenizer): void {
+  if (!model) return
+  const encodeWords = model._call.bind(model)
+  model._call = (words: string[]) => words.flatMap((word) => encodeWords([word]))
+}
+
 function unknownId({ model }: TokenizerJson, library: LibraryTokenizer): number | undefined {
   if (model.type === 'Unigram') return model.unk_id as number
   return typeof model.unk_token === 'string' ? library.token_to_id(model.unk_token) : undefined
@@ -62,8 +70,7 @@ const BYTE_LEVEL_WORDS = String.raw`'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?
 
 /**
  * The pre-tokeniser with the library's two inexact ones replaced by exact parts of it:
- * - Metaspace leaves a text in one part, whatever `split` says. The reference cuts it before each mark, and fuses unknown
- *   characters within a part only.
+ * - Metaspace leaves a text in one part, whatever `split` says. The reference cuts it before each mark.
  * - ByteLevel takes JavaScript's `\s` for white space, which holds U+FEFF and not U+0085; the reference does the opposite.
  */
 function makeExact(part: PipelinePart | null): PipelinePart | null {

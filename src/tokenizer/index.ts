@@ -1,4 +1,5 @@
 // Text to token ids and back, and the training of a vocabulary. Browser-safe; files are read in index.node.ts.
+export * from './detokeniser.js'
 export * from './huggingFace.js'
 export * from './tokenizer.js'
 export * from './train.js'

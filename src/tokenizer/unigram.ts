@@ -1,9 +1,8 @@
 // Trains a Unigram vocabulary (Kudo 2018, as SentencePiece does it): many candidate pieces, expectation maximisation of
 // their probabilities over word counts, pruning by what the likelihood loses, until the wanted size is left.
-import { buildLattices, forEachSubstring, type Lattices } from './lattices.js'
+import { bestCounts, buildLattices, expectedCounts, forEachSubstring, type Lattices } from './lattices.js'
 import { seedPieces } from './seedPieces.js'
 import {
-  MAX_WORD_LENGTH,
   byFallingCount,
   requiredCharacters,
   tooLittleText,
@@ -17,8 +16,6 @@ const SHRINK_FACTOR = 0.75
 const EM_STEPS = 2
 /** Expected counts below this are dropped in the M step, as SentencePiece does. */
 const MIN_EXPECTED_COUNT = 0.5
-/** Words below this hold a character that is no piece (0), or are so improbable that dividing by it could overflow. */
-const MIN_PROBABILITY = 1e-280
 
 /**
  * Trains on distinct words (with their marks) and their counts. Returns the pieces with their natural log probabilities,
@@ -71,31 +68,12 @@ class Candidates {
     return this.isAlive.reduce((sum, alive) => sum + alive, 0)
   }
 
-  /** How often each piece is expected over all segmentations of all words (forward-backward). */
+  /** How often each living piece is expected over all segmentations of all words. */
   expectedCounts(): Float64Array {
-    const { first, start, end, piece, length, count } = this.lattices
-    const probability = this.logProbability.map((value, id) => (this.isAlive[id] ? Math.exp(value) : 0))
-    const expected = new Float64Array(this.pieces.length)
-    const forward = new Float64Array(MAX_WORD_LENGTH + 1)
-    const backward = new Float64Array(MAX_WORD_LENGTH + 1)
-    for (let w = 0; w < count.length; w++) {
-      const size = length[w]
-      forward.fill(0, 0, size + 1)
-      backward.fill(0, 0, size + 1)
-      forward[0] = 1
-      backward[size] = 1
-      for (let a = first[w]; a < first[w + 1]; a++)
-        forward[end[a]] += forward[start[a]] * probability[piece[a]]
-      for (let a = first[w + 1] - 1; a >= first[w]; a--) {
-        backward[start[a]] += backward[end[a]] * probability[piece[a]]
-      }
-      if (forward[size] < MIN_PROBABILITY) continue
-      const scale = count[w] / forward[size]
-      for (let a = first[w]; a < first[w + 1]; a++) {
-        expected[piece[a]] += forward[start[a]] * probability[piece[a]] * backward[end[a]] * scale
-      }
-    }
-    return expected
+    return expectedCounts(
+      this.lattices,
+      this.logProbability.map((value, id) => (this.isAlive[id] ? Math.exp(value) : 0)),
+    )
   }
 
   /** New probabilities from expected counts, with the digamma of a Dirichlet prior, which starves rare pieces. */
@@ -114,21 +92,24 @@ class Candidates {
     }
   }
 
-  /** Leaves the `size` pieces whose removal would cost the likelihood most (required ones always stay). */
+  /**
+   * Leaves the `size` pieces whose removal would cost the likelihood most (required ones always stay). Pieces in no best
+   * segmentation go first; SentencePiece drops all of those, which leaves too few where there is little text.
+   */
   prune(size: number): void {
-    const used = this.viterbiCounts()
+    const used = bestCounts(
+      this.lattices,
+      this.logProbability.map((value, id) => (this.isAlive[id] ? value : -Infinity)),
+    )
     const total = used.reduce((sum, value) => sum + value, 0)
     const losses: [id: number, loss: number][] = []
     let numKept = 0
-    const dead: number[] = []
     for (let id = 0; id < this.pieces.length; id++) {
       if (!this.isAlive[id]) continue
       if (this.isRequired(id)) numKept++
-      else if (used[id] === 0) dead.push(id)
-      else losses.push([id, this.removalLoss(id, used, total)])
+      else losses.push([id, used[id] === 0 ? -Infinity : this.removalLoss(id, used, total)])
     }
     losses.sort((a, b) => b[1] - a[1] || a[0] - b[0])
-    for (const id of dead) this.isAlive[id] = 0
     for (const [id] of losses.slice(Math.max(0, size - numKept))) this.isAlive[id] = 0
   }
 
@@ -142,29 +123,6 @@ class Candidates {
     let logReplaced = 0
     for (const part of parts) logReplaced += Math.log(used[part] + count) - logTotal
     return (count / total) * (logKept - logReplaced)
-  }
-
-  /** How often each piece occurs in the best segmentation of each word. */
-  private viterbiCounts(): Float64Array {
-    const { first, start, end, piece, length, count } = this.lattices
-    const used = new Float64Array(this.pieces.length)
-    const best = new Float64Array(MAX_WORD_LENGTH + 1)
-    const via = new Int32Array(MAX_WORD_LENGTH + 1)
-    for (let w = 0; w < count.length; w++) {
-      best.fill(-Infinity, 0, length[w] + 1)
-      best[0] = 0
-      for (let a = first[w]; a < first[w + 1]; a++) {
-        if (!this.isAlive[piece[a]]) continue
-        const score = best[start[a]] + this.logProbability[piece[a]]
-        if (score > best[end[a]]) {
-          best[end[a]] = score
-          via[end[a]] = a
-        }
-      }
-      if (best[length[w]] === -Infinity) continue
-      for (let at: number = length[w]; at > 0; at = start[via[at]]) used[piece[via[at]]] += count[w]
-    }
-    return used
   }
 
   /** The best segmentation of a text by living pieces other than `without`, or undefined where there is none. */
