@@ -9,7 +9,6 @@ import {
   type DecodeOptions,
   type DecoderEngine,
   type Policy,
-  type TextStream,
 } from './decoding/index.js'
 import { ShallowDeepError } from './errors.js'
 import { IncrementalDetokeniser, type Tokenizer } from './tokenizer/index.js'
@@ -28,6 +27,8 @@ export interface GenerateOptions extends Omit<DecodeOptions, 'createTextStream'>
   readonly prefix?: string
   /** Input tokens, `</s>` included; longer inputs are cut. Default 512. */
   readonly maxSourceLength?: number
+  /** Called for each text that was cut. */
+  readonly onTruncated?: (row: number) => void
 }
 
 /**
@@ -39,19 +40,14 @@ export function generate(
   text: string | readonly string[],
   options: GenerateOptions,
 ): AsyncGenerator<DecodeEvent, void, void> {
-  const { prefix = '', maxSourceLength = 512, ...rest } = options
+  const { prefix = '', maxSourceLength = 512, onTruncated, ...rest } = options
   const texts = typeof text === 'string' ? [text] : text
-  const sources = texts.map((source) => encodeText(tokenizer, prefix + source, maxSourceLength).ids)
-  return decode(engine, sources, { ...rest, createTextStream: () => createTextStream(tokenizer) })
-}
-
-/** The text of committed tokens as it becomes certain. */
-export function createTextStream(tokenizer: Tokenizer): TextStream {
-  const detokeniser = new IncrementalDetokeniser(tokenizer)
-  return {
-    push: (tokens) => tokens.map((token) => detokeniser.push(token)).join(''),
-    end: () => detokeniser.end(),
-  }
+  const sources = texts.map((source, row) => {
+    const { ids, isTruncated } = encodeText(tokenizer, prefix + source, maxSourceLength)
+    if (isTruncated) onTruncated?.(row)
+    return ids
+  })
+  return decode(engine, sources, { ...rest, createTextStream: () => new IncrementalDetokeniser(tokenizer) })
 }
 
 /**

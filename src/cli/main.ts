@@ -25,6 +25,11 @@ const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/train.js'),
   },
   {
+    name: 'generate',
+    summary: 'decode texts: arguments, a data file, or standard input',
+    load: () => import('./commands/generate.js'),
+  },
+  {
     name: 'info',
     summary: 'versions, the backends found, the one chosen and why',
     load: () => import('./commands/info.js'),

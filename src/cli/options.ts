@@ -62,7 +62,8 @@ function propertiesOf(schema: OptionsSchema): Readonly<Record<string, JsonSchema
 /** One flag, or for a switch that may be on by default two. */
 function optionsFor(key: string, node: JsonSchemaNode): Option[] {
   const flag = flagOf(key)
-  const description = node.description ?? key
+  // A flag writes null as none.
+  const description = (node.description ?? key).replace(/\bnull\b/g, 'none')
   if (node.type !== 'boolean') {
     return [new Option(`${flag} <${placeholderOf(node)}>`, description + defaultText(node))]
   }

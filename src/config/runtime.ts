@@ -1,6 +1,7 @@
 // Options of where things come from and where they run, shared by the commands that decode, measure and train: data
 // files and their columns, tasks, checkpoints, engine and backend. Shapes, to be spread into a command's own schema.
 import { z } from 'zod'
+import { decodingOptionsSchema } from './decoding.js'
 
 const positive = z.number().int().positive()
 
@@ -67,4 +68,36 @@ export const engineShape = {
 export const checkpointShape = {
   checkpoint: folderPath.describe("a checkpoint's folder, or a training run's, whose best one is taken"),
   maxSourceLength: positive.default(512).describe('input tokens; longer inputs are cut and counted'),
+}
+
+const loop = decodingOptionsSchema.shape
+
+/** Options of the decoding loop. */
+export const loopShape = {
+  maxNewTokens: loop.maxNewTokens,
+  minNewTokens: loop.minNewTokens,
+  maxPending: loop.maxPending,
+  confidence: loop.confidence,
+}
+
+/** Policy, threshold and loop. */
+export const policyShape = {
+  policy: loop.policy,
+  exitLayer: loop.exitLayer,
+  threshold: loop.threshold,
+  calibrator: loop.calibrator.meta({ placeholder: 'name' }),
+  flushAtEnd: loop.flushAtEnd,
+  ...loopShape,
+}
+
+/**
+ * For `superRefine` of a schema that contains decoding options among others: what they ask of each other, such as that
+ * `exitLayer` belongs to `static` only.
+ */
+export function refineDecoding(value: Readonly<Record<string, unknown>>, context: z.RefinementCtx): void {
+  const own = Object.entries(value).filter(([key]) => key in loop)
+  const { error } = decodingOptionsSchema.safeParse(Object.fromEntries(own))
+  for (const { code, path, message } of error?.issues ?? []) {
+    if (code === 'custom') context.addIssue({ code, path: [...path], message })
+  }
 }
