@@ -62,6 +62,8 @@ export interface EvaluatedOutput {
   readonly references: readonly string[]
   /** The whole output as it was scored. */
   readonly text: string
+  /** What confidences were compared with while it was decoded; null under policies without a threshold. */
+  readonly threshold?: number | null
   readonly tokens: readonly OutputToken[]
 }
 
@@ -134,6 +136,7 @@ const outputSchema: z.ZodType<EvaluatedOutput> = z.strictObject({
   source: z.string(),
   references: z.array(z.string()),
   text: z.string(),
+  threshold: unit.nullable().optional(),
   tokens: z.array(
     z.strictObject({
       text: z.string(),
