@@ -100,6 +100,7 @@ export function describeCalibration({
   diagnostics,
 }: EvidenceSummary): string[] {
   const { code, message, labelCheck, proposedThreshold } = diagnostics
+  const fitted = formatThreshold(diagnostics.threshold)
   const seen =
     agreement === null
       ? 'No flushed position was seen.'
@@ -112,9 +113,14 @@ export function describeCalibration({
     sentences.push(
       {
         'calibration.labels-kept': `The labels confirm the threshold: ${share}.`,
-        'calibration.labels-raised': `The labels raised the threshold from ${formatThreshold(proposedThreshold)} to ${formatThreshold(threshold)}: ${share}.`,
+        'calibration.labels-raised': `The labels raised the threshold from ${formatThreshold(proposedThreshold)} to ${fitted}: ${share}.`,
         'calibration.labels-refused': 'The labels refuse every threshold below 1, so no token exits shallow.',
       }[labelCheck.code],
+    )
+  }
+  if (formatThreshold(threshold) !== fitted) {
+    sentences.push(
+      `That fit is over all of it, threshold ${fitted}; while decoding, the threshold moved and ended at ${formatThreshold(threshold)}.`,
     )
   }
   sentences.push(`The calibrator says: ${message} (${code}).`)

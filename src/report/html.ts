@@ -39,7 +39,10 @@ export async function htmlReport(input: ReportInput): Promise<string> {
     charts.quality &&
       section(
         'Quality against speed',
-        figure(charts.quality, 'Up is better, right is faster. Numbers are thresholds.'),
+        figure(
+          charts.quality,
+          'Up is better, right is faster. Numbers are thresholds. All policies decoded the same examples, so differences between them are surer than the intervals in the table.',
+        ),
       ),
     charts.threshold &&
       section(

@@ -28,9 +28,9 @@ const METRIC_NAMES: Readonly<Record<string, string>> = {
   f1: 'F1',
 }
 
-/** `full`, `static`, `free 0.5`, `free adaptive`, or the row's own label. */
+/** `full`, `static`, `free 0.5`, `free adaptive`, or the row's own label where it says more than the policy. */
 export function rowLabel(row: EvaluationResult): string {
-  if (row.label !== undefined) return row.label
+  if (row.label !== undefined && row.label !== row.policy) return row.label
   if (row.threshold === null) return row.policy
   const threshold = typeof row.threshold === 'number' ? formatThreshold(row.threshold) : row.threshold
   return `${row.policy} ${threshold}`

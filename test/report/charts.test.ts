@@ -98,11 +98,17 @@ describe('chart of quality against speed', () => {
     assert.ok(places[1].x > places[0].x)
   })
 
-  it('draws an interval where there is one, and a single row', async () => {
-    const quality = { bleu: { score: 20, low: 18, high: 22, signature: '' } }
-    const svg = await qualityChart({ rows: [emptyRow({ quality })] })
-    assert.ok(readXml(svg).length > 10)
-    assert.doesNotMatch(svg, LEAKED_VALUES)
+  it('draws a single row, and its interval when asked', async () => {
+    const rows = [emptyRow({ quality: { bleu: { score: 20, low: 18, high: 22, signature: '' } } })]
+    const bars = (svg: string) =>
+      readXml(svg).filter(({ attributes }) => attributes['stroke-width'] === '1.5')
+    const [plain, withInterval] = [
+      await qualityChart({ rows }),
+      await qualityChart({ rows }, { intervals: true }),
+    ]
+    assert.equal(bars(plain).length, 0)
+    assert.equal(bars(withInterval).length, 1)
+    assert.doesNotMatch(plain + withInterval, LEAKED_VALUES)
   })
 
   it('shows another metric when asked', async () => {

@@ -78,7 +78,7 @@ describe('calibration in words', () => {
       /labels confirm the threshold: of 2,249 positions above it, 96\.6% agree/,
     )
     const check = { code: 'calibration.labels-raised', evidenceCount: 30, agreement: 0.8 } as const
-    const raised = { ...kept.diagnostics, labelCheck: check, proposedThreshold: 0.3 }
+    const raised = { ...kept.diagnostics, labelCheck: check, proposedThreshold: 0.3, threshold: 0.7 }
     assert.match(
       describeCalibration({ ...kept, threshold: 0.7, diagnostics: raised }).join(' '),
       /from 0\.3 to 0\.7: of 30/,
@@ -89,6 +89,14 @@ describe('calibration in words', () => {
       describeCalibration({ ...kept, threshold: 1, diagnostics: refused }).join(' '),
       /refuse every threshold/,
     )
+  })
+
+  it('tells the fit over everything from where the threshold ended while it moved', () => {
+    const { evidence: summary } = sampleAdaptive()
+    const isMoved = (text: string) =>
+      text.includes('threshold 0.56; while decoding, the threshold moved and ended at 0.47')
+    assert.ok(describeCalibration({ ...summary, threshold: 0.47 }).some(isMoved))
+    assert.ok(!describeCalibration(summary).some((text) => text.includes('while decoding')))
   })
 
   it('leaves a branch that it does not know to its message', () => {

@@ -98,6 +98,11 @@ describe('table for a terminal', () => {
     assert.equal(coloured.replace(ANSI, ''), plain)
   })
 
+  it('a label that only repeats the policy does not hide the threshold', () => {
+    const rows = [emptyRow({ policy: 'free', threshold: 0.5, label: 'free' })]
+    assert.match(resultTable({ rows }), /^free 0\.5 /m)
+  })
+
   it('shows the metrics asked for', () => {
     const head = resultTable(sampleAblation(), { metrics: ['chrf'] })
     assert.match(head, /chrF/)

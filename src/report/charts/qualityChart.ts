@@ -41,6 +41,11 @@ export interface QualityChartOptions extends ChartOptions {
   readonly metric?: string
   /** Default `speedup` where every row has one, else `ms`: median ms per token, faster to the right. */
   readonly against?: 'speedup' | 'ms'
+  /**
+   * Draws confidence intervals; default false. All policies decode the same examples, so their differences are surer
+   * than the intervals of each look, which on small data also hide everything else.
+   */
+  readonly intervals?: boolean
 }
 
 interface Mark {
@@ -75,7 +80,11 @@ export async function qualityChart(
       })
       .join('; '),
   }
-  return renderChart(specify(marks, { results, name, metric, against }), words, options)
+  return renderChart(
+    specify(marks, { results, name, metric, against, hasIntervals: options.intervals ?? false }),
+    words,
+    options,
+  )
 }
 
 function specify(
@@ -85,11 +94,13 @@ function specify(
     name,
     metric,
     against,
+    hasIntervals,
   }: {
     readonly results: ReportedResults
     readonly name: string
     readonly metric: string
     readonly against: 'speedup' | 'ms'
+    readonly hasIntervals: boolean
   },
 ): ChartSpec {
   const full = fullRow(results.rows)
@@ -97,7 +108,7 @@ function specify(
   const floor = fullScore === null || fullScore === undefined ? null : fullScore * QUALITY_FLOOR
   const intervals = marks.flatMap(({ row, kind, speed }) => {
     const { low, high } = row.quality[metric]
-    return low === null || high === null ? [] : [{ speed, low, high, kind }]
+    return !hasIntervals || low === null || high === null ? [] : [{ speed, low, high, kind }]
   })
   const heights = [
     ...marks.map(({ quality }) => quality),
