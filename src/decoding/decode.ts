@@ -59,19 +59,9 @@ export async function* decode(
     exits: policy.exits(info),
     signal,
   }
-  const rows = thresholdsOf(policy, thresholds, sources.length).map((threshold, index): Row => ({
-    state: new RowState({
-      index,
-      threshold,
-      maxNewTokens: plan.maxNewTokens,
-      flushesAtEnd:
-        policy.verify !== undefined || (plan.flushAtEnd ?? calibratorOf(policy)?.isAdaptive ?? false),
-      info,
-    }),
-    stream: createTextStream?.(index),
-    text: '',
-    numCommitted: 0,
-  }))
+  const rows = thresholdsOf(policy, thresholds, sources.length).map((threshold, row) =>
+    startRow(plan, { row, threshold, stream: createTextStream?.(row) }),
+  )
   signal?.throwIfAborted()
   const encoded = await engine.encode(sources, { signal })
   try {
@@ -93,6 +83,23 @@ export async function* decode(
   }
 }
 
+function startRow(
+  plan: Plan,
+  start: {
+    readonly row: number
+    readonly threshold: number | null
+    readonly stream: TextStream | undefined
+  },
+): Row {
+  const { policy, flushAtEnd, maxNewTokens, info } = plan
+  const { row: index, threshold, stream } = start
+  // What is provisional must be verified; and an adaptive calibrator must not miss the positions that end on the stack.
+  const flushesAtEnd =
+    policy.verify !== undefined || (flushAtEnd ?? calibratorOf(policy)?.isAdaptive ?? false)
+  const state = new RowState({ index, threshold, maxNewTokens, flushesAtEnd, info })
+  return { state, stream, text: '', numCommitted: 0 }
+}
+
 async function* decodeRows(
   session: DecoderSession,
   rows: readonly Row[],
@@ -101,7 +108,6 @@ async function* decodeRows(
   let active = rows
   while (active.length > 0) {
     if (plan.signal) await giveTurn()
-    plan.signal?.throwIfAborted()
     const events = [
       ...(await step(session, inPhase(active, 'open'), plan)),
       ...(await flush(session, inPhase(active, 'closing'), plan)),

@@ -1,4 +1,4 @@
-// All traces under every policy, on wasm and on the native backend where it is built.
+// All traces under every policy on wasm, and most of them on the native backend where it is built.
 import { chooseBackend } from '../../src/engines/tfjs/backend.node.js'
 import { createTfjsEngine } from '../../src/engines/tfjs/index.js'
 import { allFolders, checkTraces } from './checkTraces.js'
@@ -11,5 +11,5 @@ describe('on wasm', () => {
 
 describe('on the native backend', () => {
   before(useNative)
-  checkTraces('tfjs engine', createTfjsEngine, { folders: allFolders, isComplete: true })
+  checkTraces('tfjs engine', createTfjsEngine, { folders: allFolders, isComplete: false })
 })

@@ -23,7 +23,7 @@ export class PositionBias {
     let [, numHeads, rows, columns] = this.block.shape
     if (rows < length || columns < memory) {
       while (rows < length) rows *= 2
-      while (columns < memory || columns < rows) columns *= 2
+      while (columns < memory) columns *= 2
       this.block.dispose()
       this.block = this.make(rows, columns)
     }

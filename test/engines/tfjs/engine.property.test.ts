@@ -1,5 +1,6 @@
 // The session's verbs in any order, over any exits and rows, answer as the plain engine does, which has no caches.
 import assert from 'node:assert/strict'
+import * as tf from '@tensorflow/tfjs'
 import fc from 'fast-check'
 import { chooseBackend } from '../../../src/engines/tfjs/backend.node.js'
 import { createTfjsEngine } from '../../../src/engines/tfjs/index.js'
@@ -28,7 +29,7 @@ const verbs: fc.Arbitrary<Verb> = fc.oneof(
 describe('the verbs of a session in any order', () => {
   before(() => chooseBackend({ backend: 'wasm' }))
 
-  it('answer as the plain engine does, over segments of one layer each', () =>
+  it('answer as the plain engine does, over segments of one layer each, and leave nothing behind', () =>
     fc.assert(
       fc.asyncProperty(
         lawCases({ minRows: 3, maxRows: 3 }),
@@ -39,6 +40,7 @@ describe('the verbs of a session in any order', () => {
           const engine = createTfjsEngine({ config, weights })
           const reference = createReferenceEngine(new ReferenceModel(config, weights))
           const exits = Array.from({ length: config.decoderLayers }, (_, i) => i + 1)
+          const before = tf.memory().numTensors
           const encoded = await engine.encode(sources)
           const [actual, expected] = [
             encoded.open({ exits }),
@@ -69,6 +71,7 @@ describe('the verbs of a session in any order', () => {
           } finally {
             actual.dispose()
             encoded.dispose()
+            assert.equal(tf.memory().numTensors, before)
             engine.dispose()
           }
         },

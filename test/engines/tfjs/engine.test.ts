@@ -209,12 +209,12 @@ describe('the tfjs engine', () => {
       const choose = async (forbidden?: (row: number, position: number) => readonly number[]) => {
         const encoded = await engine.encode([[8, 1]])
         const session = encoded.open({ exits: [5], forbidden })
-        for (const token of [0, 60, 61]) session.push(0, token)
-        const [choices] = await session.run({
-          segment: 0,
-          rows: [0],
-          exit: ['probabilities', 'entropy', 'logits'],
-        })
+        const choices = []
+        for (const token of [0, 60, 61]) {
+          session.push(0, token)
+          const exit = ['probabilities', 'entropy', 'logits'] as const
+          choices.push(...(await session.run({ segment: 0, rows: [0], exit }))[0])
+        }
         session.dispose()
         encoded.dispose()
         return choices
