@@ -1,5 +1,5 @@
 // Text in, text out: a model with its tokenizer, decoded as a stream of events. Browser-safe.
-import { calibratorOf, type Calibration } from './calibration/index.js'
+import { calibratorOf, type Calibration, type Calibrator } from './calibration/index.js'
 import type { DecodingOptions } from './config/index.js'
 import { encodeText } from './data/index.js'
 import {
@@ -56,12 +56,27 @@ export function generate(
  * is of another shallow exit or another confidence.
  */
 export function policyFor(
-  { engine, calibration }: Pick<TextModel, 'engine' | 'calibration'>,
+  model: Pick<TextModel, 'engine' | 'calibration'>,
   options: Pick<DecodingOptions, 'policy' | 'exitLayer' | 'threshold' | 'calibrator' | 'confidence'>,
 ): Policy {
-  const { policy, threshold, confidence } = options
+  const { policy, threshold } = options
   const isUsed = policy !== 'full' && policy !== 'static' && typeof threshold === 'string'
-  if (!isUsed || calibration === undefined) return createPolicy(options)
+  return createPolicy(options, isUsed ? savedCalibrator(model, { ...options, threshold }) : undefined)
+}
+
+/**
+ * A fresh calibrator from the model's saved calibration; undefined where it has none. Throws
+ * `decoding.other-calibration`.
+ */
+export function savedCalibrator(
+  { engine, calibration }: Pick<TextModel, 'engine' | 'calibration'>,
+  options: {
+    readonly threshold: 'adaptive' | 'calibrated'
+    readonly confidence: DecodingOptions['confidence']
+  },
+): Calibrator | undefined {
+  if (calibration === undefined) return undefined
+  const { threshold, confidence } = options
   const { shallowLayers } = engine.info
   if (calibration.shallowLayers !== shallowLayers || calibration.confidence !== confidence) {
     throw new ShallowDeepError({
@@ -73,5 +88,5 @@ export function policyFor(
       details: { shallowLayers, confidence },
     })
   }
-  return createPolicy(options, calibratorOf(calibration, threshold))
+  return calibratorOf(calibration, threshold)
 }

@@ -30,6 +30,21 @@ const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/generate.js'),
   },
   {
+    name: 'calibrate',
+    summary: 'find the threshold for a checkpoint and save it there',
+    load: () => import('./commands/calibrate.js'),
+  },
+  {
+    name: 'evaluate',
+    summary: "measure one policy's quality, speed and exits",
+    load: () => import('./commands/evaluate.js'),
+  },
+  {
+    name: 'ablate',
+    summary: 'measure what a setting does: sweeps over thresholds',
+    load: () => import('./commands/ablate.js'),
+  },
+  {
     name: 'info',
     summary: 'versions, the backends found, the one chosen and why',
     load: () => import('./commands/info.js'),
@@ -62,8 +77,8 @@ async function main(words: readonly string[]): Promise<number> {
   const [name] = words[0] === 'help' ? words.slice(1) : words
   const entry = COMMANDS.find((candidate) => candidate.name === name)
   const verbose = words.includes('--verbose') || Boolean(process.env.DEBUG)
+  const program = createProgram()
   try {
-    const program = createProgram()
     const environment: Environment = { signal, setExitCode: (code) => (exitCode = code) }
     for (const candidate of COMMANDS) {
       const command =
@@ -75,11 +90,16 @@ async function main(words: readonly string[]): Promise<number> {
     await program.parseAsync(words, { from: 'user' })
     return exitCode
   } catch (error) {
-    const command = entry ? `shallowdeep ${entry.name}` : 'shallowdeep'
-    const report = reportFailure(error, { signal, verbose, command })
+    const report = reportFailure(error, { signal, verbose, command: commandPath(program, words) })
     for (const line of report.lines) process.stderr.write(`${line}\n`)
     return report.exitCode
   }
+}
+
+/** The command that words name, for hints: `ablate thresholds`. */
+function commandPath(program: Command, words: readonly string[]): string {
+  const child = program.commands.find((command) => command.name() === words[0])
+  return child ? `${program.name()} ${commandPath(child, words.slice(1))}` : program.name()
 }
 
 function createProgram(): Command {

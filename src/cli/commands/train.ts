@@ -4,6 +4,7 @@ import { tokensPerSecond, type TimedStep } from '../../trainLog.node.js'
 import type { PreparedEvent, TrainRunEvent, TrainRunResult } from '../../trainRun.node.js'
 import type { ValidationResult } from '../../training/index.js'
 import { defineCommand } from '../command.js'
+import { quote } from '../shell.js'
 import { EXIT } from '../failure.js'
 import type { Output } from '../output.js'
 import { formatRate, type Progress } from '../progress.js'
@@ -155,9 +156,4 @@ function reportResult({ steps, bestStep, validation, checkpoint }: TrainRunResul
 
 function count(x: number): string {
   return x.toLocaleString('en-US')
-}
-
-/** A path as one word of a shell command line. */
-function quote(path: string): string {
-  return /^[\w./@%+=:,-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`
 }

@@ -1,0 +1,112 @@
+// `shallowdeep evaluate`: one policy's quality, speed and exits over a data file.
+import { z } from 'zod'
+import {
+  checkpointShape,
+  columnsShape,
+  dataPath,
+  engineShape,
+  policyShape,
+  refineDecoding,
+  taskShape,
+} from '../../config/index.js'
+import type { EvaluationResult } from '../../evaluation/index.js'
+import { CHECKPOINT_GROUPS, loopOptionsOf, readData, withCheckpoint } from '../checkpointCommand.js'
+import { defineCommand } from '../command.js'
+import {
+  evaluationOptions,
+  MEASURE_GROUPS,
+  measureShape,
+  metricsOf,
+  writeResults,
+} from '../evaluationCommand.js'
+import { EXIT } from '../failure.js'
+import type { Output } from '../output.js'
+
+const schema = z
+  .strictObject({
+    ...checkpointShape,
+    data: dataPath,
+    ...columnsShape,
+    ...taskShape,
+    ...policyShape,
+    ...engineShape,
+    baseline: z
+      .enum(['full'])
+      .optional()
+      .describe('measure full in the same pass, in alternation, for the speed-ups'),
+    ...measureShape,
+    minScore: z.number().optional().describe('exit with code 3 where the first metric is below this'),
+    minSpeedup: z
+      .number()
+      .positive()
+      .optional()
+      .describe('exit with code 3 where the speed-up is below this; needs --baseline full'),
+  })
+  .superRefine(refineDecoding)
+  .refine(({ minSpeedup, baseline }) => minSpeedup === undefined || baseline !== undefined, {
+    path: ['minSpeedup'],
+    message: 'needs --baseline full, which the speed-up is over',
+  })
+
+export const createCommand = defineCommand({
+  name: 'evaluate',
+  summary: "measure one policy's quality, speed and exits over a data file",
+  schema,
+  groups: { ...CHECKPOINT_GROUPS, ...MEASURE_GROUPS, 'Comparison:': ['baseline', 'minScore', 'minSpeedup'] },
+  examples: [
+    'shallowdeep evaluate --checkpoint checkpoints/translation-de-en \\',
+    '  --data datasets/translation_de_en/test.csv --target-column target_1,target_2 \\',
+    '  --policy free --threshold adaptive --baseline full',
+  ],
+  run(options, context) {
+    const { output } = context
+    metricsOf(options)
+    return withCheckpoint(options, output, async (checkpoint) => {
+      const [{ evaluate }, { policyFor }] = await Promise.all([
+        import('../../evaluation/index.js'),
+        import('../../generate.js'),
+      ])
+      policyFor(checkpoint, options)
+      const data = await readData(options, checkpoint, output)
+      const { endProgress, ...common } = evaluationOptions(options, checkpoint, { data, context })
+      let result: EvaluationResult
+      try {
+        result = await evaluate({
+          ...common,
+          loop: loopOptionsOf(options),
+          createPolicy: () => policyFor(checkpoint, options),
+          baseline: options.baseline === 'full',
+        })
+      } finally {
+        endProgress()
+      }
+      await show(result, output)
+      await writeResults(result, { results: { rows: [result] }, title: 'Evaluation', options, output })
+      return checkGates(result, options, output)
+    })
+  },
+})
+
+async function show(result: EvaluationResult, output: Output): Promise<void> {
+  if (output.isJson) return output.json(result)
+  const { describeSetup, resultTable } = await import('../../report/index.js')
+  const metrics = Object.keys(result.quality)
+  output.line(resultTable({ rows: [result] }, { width: output.width, colour: output.hasColour, metrics }))
+  output.line(describeSetup(result))
+}
+
+function checkGates(
+  result: EvaluationResult,
+  { minScore, minSpeedup }: { readonly minScore?: number; readonly minSpeedup?: number },
+  output: Output,
+): number {
+  const [[metric, { score }]] = Object.entries(result.quality)
+  const failed = [
+    ...(minScore !== undefined && !(score >= minScore) ? [`${metric} ${score} is below ${minScore}`] : []),
+    ...(minSpeedup !== undefined && !(result.speedup! >= minSpeedup)
+      ? [`the speed-up ${result.speedup} is below ${minSpeedup}`]
+      : []),
+  ]
+  for (const reason of failed) output.warn(`gate not met: ${reason}`)
+  return failed.length > 0 ? EXIT.gate : EXIT.done
+}
