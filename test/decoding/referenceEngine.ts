@@ -7,8 +7,8 @@ import type {
   RunOptions,
   SessionOptions,
 } from '../../src/decoding/index.js'
-import { ReferenceModel, softmax } from './referenceModel.js'
-import type { ReferenceSource } from './referenceModel.js'
+import { softmax } from './referenceModel.js'
+import type { ReferenceModel, ReferenceSource } from './referenceModel.js'
 
 /** An engine that answers every question by looking at all tokens of the row again. */
 export function createReferenceEngine(model: ReferenceModel): DecoderEngine {

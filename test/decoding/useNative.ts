@@ -6,7 +6,7 @@ import { findNativeBuilds, nativeFolder } from '../../src/engines/tfjs/native.no
 export async function useNative(this: Mocha.Context): Promise<void> {
   const isBuilt = findNativeBuilds().some(({ kind, bindingFile }) => kind === 'node' && bindingFile !== null)
   if (!isBuilt) {
-    console.error(`      skipped: no native build in ${nativeFolder()} (npm run setup:native makes one)`)
+    process.stderr.write(`skipped: no native build in ${nativeFolder()} (npm run setup:native makes one)\n`)
     this.skip()
   }
   await chooseBackend({ backend: 'node' })

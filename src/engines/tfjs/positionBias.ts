@@ -20,7 +20,8 @@ export class PositionBias {
   /** Bias [1, H, P, start + P] of `length` = P queries from position `start` on. The caller disposes it. */
   slice(start: number, length: number): tf.Tensor4D {
     const memory = start + length
-    let [, numHeads, rows, columns] = this.block.shape
+    const numHeads = this.block.shape[1]
+    let [, , rows, columns] = this.block.shape
     if (rows < length || columns < memory) {
       while (rows < length) rows *= 2
       while (columns < memory) columns *= 2
