@@ -45,14 +45,8 @@ export function trainBpe(words: ReadonlyMap<string, number>, options: Vocabulary
     if (!pair) throw tooLittleText(numPieces, pieces.length)
     const [left, right] = pair
     merges.push([pieces[left], pieces[right]])
-    const merged = pieces[left] + pieces[right]
-    let id = ids.get(merged) // two ways can lead to the same piece
-    if (id === undefined) {
-      id = pieces.length
-      pieces.push(merged)
-      ids.set(merged, id)
-    }
-    pairs.merge(left, right, id)
+    // A piece arises in one way only: within it the same merges come in the same order wherever it stands.
+    pairs.merge(left, right, pieces.push(pieces[left] + pieces[right]) - 1)
   }
   return { pieces, merges }
 }

@@ -42,7 +42,7 @@ export class IncrementalDetokeniser {
   }
 
   private take(text: string, end: number): string {
-    const piece = text.slice(this.numReturned, Math.max(end, this.numReturned))
+    const piece = text.slice(this.numReturned, end) // empty where the end comes first
     this.numReturned += piece.length
     return piece
   }

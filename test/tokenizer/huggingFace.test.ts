@@ -124,7 +124,10 @@ describe('openTokenizer', () => {
   it('leaves out ids beyond the vocabulary', () => {
     const tokenizer = openGolden('trained-unigram')
     const ids = tokenizer.encode('water')
-    assert.equal(tokenizer.decode([700, ...ids, 32127]), tokenizer.decode(ids))
+    for (const skipSpecialTokens of [true, false]) {
+      const options = { skipSpecialTokens }
+      assert.equal(tokenizer.decode([700, ...ids, 32127], options), tokenizer.decode(ids, options))
+    }
     assert.equal(tokenizer.idToPiece(700), undefined)
   })
 
