@@ -7,7 +7,7 @@ import { chooseBackend } from '../../src/engines/tfjs/backend.node.js'
 import { buildModel, initialWeights } from '../../src/model/index.js'
 import { Random } from '../../src/random.js'
 import { exitStates } from '../../src/training/gradients.js'
-import { exitWeights, jointLoss, type JointLossOptions } from '../../src/training/loss.js'
+import { exitWeights, jointLoss, type ExitStates, type JointLossOptions } from '../../src/training/loss.js'
 
 const TOLERANCE = 2e-5
 
@@ -19,13 +19,7 @@ function assertNear(actual: tf.Tensor, expected: tf.Tensor, what: string): void 
 }
 
 /** The formulas of DESIGN section 3, term by term, with one-hot labels and log-softmax. */
-function textbookLoss(
-  shallow: tf.Tensor2D,
-  deep: tf.Tensor2D,
-  head: tf.Tensor2D,
-  labels: tf.Tensor1D,
-  options: JointLossOptions,
-): tf.Tensor1D {
+function textbookLoss({ shallow, deep, head, labels }: ExitStates, options: JointLossOptions): tf.Tensor1D {
   const vocabSize = head.shape[0]
   const e = options.labelSmoothing
   const logits = (h: tf.Tensor2D, table: tf.Tensor2D) => tf.matMul(h, tf.transpose(table))
@@ -91,13 +85,14 @@ describe('joint loss', () => {
           ...changed,
         }
         detached = { deep: deep.clone(), head: head.clone() }
-        const fused = (s: tf.Tensor, d: tf.Tensor, h: tf.Tensor) =>
-          jointLoss(
-            { shallow: s as tf.Tensor2D, deep: d as tf.Tensor2D, head: h as tf.Tensor2D, labels },
-            options,
-          )
-        const textbook = (s: tf.Tensor, d: tf.Tensor, h: tf.Tensor) =>
-          textbookLoss(s as tf.Tensor2D, d as tf.Tensor2D, h as tf.Tensor2D, labels, options)
+        const states = (s: tf.Tensor, d: tf.Tensor, h: tf.Tensor) => ({
+          shallow: s as tf.Tensor2D,
+          deep: d as tf.Tensor2D,
+          head: h as tf.Tensor2D,
+          labels,
+        })
+        const fused = (s: tf.Tensor, d: tf.Tensor, h: tf.Tensor) => jointLoss(states(s, d, h), options)
+        const textbook = (s: tf.Tensor, d: tf.Tensor, h: tf.Tensor) => textbookLoss(states(s, d, h), options)
         assertNear(fused(shallow, deep, head).slice(0, 1), textbook(shallow, deep, head).slice(0, 1), 'total')
         const total = (f: typeof fused) => (s: tf.Tensor, d: tf.Tensor, h: tf.Tensor) =>
           f(s, d, h).slice([0], [1]).reshape([])
