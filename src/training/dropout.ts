@@ -10,7 +10,8 @@ const STEPS_PER_POOL = 16
 
 /** A seeded source of dropout masks. Masks depend on (seed, step) alone, so that a resumed run draws the same ones. */
 export class DropoutMasks {
-  private pool: tf.Tensor1D | undefined
+  /** Kept on the host for wasm, whose slice copies all of its input to the host each time. */
+  private pool: tf.Tensor1D | Float32Array | undefined
   private poolNumber = -1
   private offsets = new Random(0)
 
@@ -25,8 +26,9 @@ export class DropoutMasks {
     if (this.rate === 0) return
     const poolNumber = Math.floor(step / STEPS_PER_POOL)
     if (poolNumber !== this.poolNumber) {
-      this.pool?.dispose()
-      this.pool = tf.keep(tf.tensor1d(this.drawPool(poolNumber)))
+      this.dispose()
+      const values = this.drawPool(poolNumber)
+      this.pool = tf.getBackend() === 'wasm' ? values : tf.keep(tf.tensor1d(values))
       this.poolNumber = poolNumber
     }
     this.offsets = new Random(mix(this.seed, 2 * step))
@@ -39,7 +41,7 @@ export class DropoutMasks {
   }
 
   dispose(): void {
-    this.pool?.dispose()
+    if (this.pool instanceof tf.Tensor) this.pool.dispose()
     this.pool = undefined
     this.poolNumber = -1
   }
@@ -49,9 +51,15 @@ export class DropoutMasks {
     const slices: tf.Tensor1D[] = []
     for (let left = size; left > 0; left -= POOL_SIZE / 2) {
       const length = Math.min(left, POOL_SIZE / 2)
-      slices.push(tf.slice(this.pool!, [this.offsets.integer(POOL_SIZE - length + 1)], [length]))
+      slices.push(this.slice(this.offsets.integer(POOL_SIZE - length + 1), length))
     }
     return slices.length === 1 ? slices[0] : tf.concat(slices)
+  }
+
+  private slice(from: number, length: number): tf.Tensor1D {
+    const pool = this.pool!
+    if (pool instanceof tf.Tensor) return tf.slice(pool, [from], [length])
+    return tf.tensor1d(pool.subarray(from, from + length))
   }
 
   private drawPool(poolNumber: number): Float32Array {

@@ -25,7 +25,7 @@ export class ParameterGroup {
   /** Writes [G, ...shape] back into the variables. */
   assign(stacked: tf.Tensor): void {
     tf.tidy(() => {
-      const parts = this.variables.length === 1 ? [stacked] : tf.split(stacked, this.variables.length, 0)
+      const parts = this.variables.length === 1 ? [stacked] : splitRows(stacked)
       this.variables.forEach((variable, i) => variable.assign(tf.reshape(parts[i], variable.shape)))
     })
   }
@@ -37,6 +37,16 @@ export class ParameterGroup {
       return tf.reshape(joined, [tensors.length, ...this.shape])
     })
   }
+}
+
+/** [G, ...shape] -> G tensors. */
+function splitRows(stacked: tf.Tensor): tf.Tensor[] {
+  const numRows = stacked.shape[0]
+  if (tf.getBackend() !== 'wasm') return tf.split(stacked, numRows, 0)
+  // wasm's split copies all of its input to the host for each part; once is enough.
+  const values = stacked.dataSync()
+  const size = values.length / numRows
+  return Array.from({ length: numRows }, (_, row) => tf.tensor(values.subarray(row * size, (row + 1) * size)))
 }
 
 /** The groups of the given parameters, in the order of each shape's first parameter. */
