@@ -123,7 +123,6 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainingEven
           epoch: epoch + 1,
         }
         progress = { ...progress, step }
-        const isLast = step === totalSteps || signal?.aborted === true
         const isDue = (interval: number) => step % interval === 0 || step === totalSteps
         let isBest = false
         if (isDue(validateEvery) && options.validate) {
@@ -137,13 +136,15 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainingEven
           }
           yield { type: 'validation', step, result, isBest }
         }
-        if (isDue(saveEvery) || isBest || isLast) {
+        // A signal may also have come while validating, or come while saving.
+        const isEnding = () => step === totalSteps || signal?.aborted === true
+        if (isDue(saveEvery) || isBest || isEnding()) {
           if (!options.validate) progress = { ...progress, bestStep: step }
           isBest ||= !options.validate
           await options.save({ progress, moments: await optimiser.readState(), isBest })
           yield { type: 'saved', step, isBest }
         }
-        if (isLast) break
+        if (isEnding()) break
       }
     }
     yield { type: 'end', progress, isInterrupted: progress.step < totalSteps }
@@ -199,7 +200,7 @@ interface Stepper {
 
 /** One optimiser step over the gradients of its batches. */
 async function trainStep(stepper: Stepper, step: number, batches: readonly TokenBatch[]) {
-  const { model, groups, optimiser, masks, config, totalSteps } = stepper
+  const { model, optimiser, masks, config, totalSteps } = stepper
   const numTokens = batches.reduce((sum, batch) => sum + batch.numTokens, 0)
   const loss: JointLossOptions = {
     ...exitWeights(config.exitWeighting, model.config),
@@ -208,15 +209,8 @@ async function trainStep(stepper: Stepper, step: number, batches: readonly Token
     numTokens,
   }
   masks.beginStep(step - 1)
-  let gradients: tf.Tensor[] | undefined
-  const parts = [0, 0, 0, 0]
-  for (const batch of batches.flatMap((whole) => splitBatch(whole, config.maxPassTokens))) {
-    const found = batchGradients(model, batch, { loss, groups, dropout: masks.apply })
-    gradients = gradients ? addGradients(gradients, found.gradients) : found.gradients
-    for (const [i, value] of (await found.loss.data()).entries()) parts[i] += value
-    found.loss.dispose()
-  }
-  const clipped = clipGradients(gradients!, config.maxGradientNorm)
+  const { gradients, parts } = await accumulateGradients(stepper, batches, loss)
+  const clipped = clipGradients(gradients, config.maxGradientNorm)
   const [gradientNorm] = await clipped.norm.data()
   const learningRate = learningRateAt(step, totalSteps, config)
   const isFinite = Number.isFinite(parts[0]) && Number.isFinite(gradientNorm)
@@ -225,6 +219,25 @@ async function trainStep(stepper: Stepper, step: number, batches: readonly Token
   if (!isFinite) throw notFinite(step, parts[0], gradientNorm)
   const [total, shallowLoss, deepLoss, distillationLoss] = parts
   return { loss: total, shallowLoss, deepLoss, distillationLoss, gradientNorm, learningRate, numTokens }
+}
+
+/** Summed gradients and parts of the loss; the caller disposes the gradients. */
+async function accumulateGradients(stepper: Stepper, batches: readonly TokenBatch[], loss: JointLossOptions) {
+  const { model, groups, masks, config } = stepper
+  let gradients: tf.Tensor[] = []
+  const parts = [0, 0, 0, 0]
+  try {
+    for (const batch of batches.flatMap((whole) => splitBatch(whole, config.maxPassTokens))) {
+      const found = batchGradients(model, batch, { loss, groups, dropout: masks.apply })
+      gradients = gradients.length > 0 ? addGradients(gradients, found.gradients) : found.gradients
+      for (const [i, value] of (await found.loss.data()).entries()) parts[i] += value
+      found.loss.dispose()
+    }
+    return { gradients, parts }
+  } catch (error) {
+    tf.dispose(gradients)
+    throw error
+  }
 }
 
 function notFinite(step: number, loss: number, gradientNorm: number): ShallowDeepError {
