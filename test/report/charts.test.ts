@@ -68,7 +68,7 @@ describe('chart of quality against speed', () => {
     }
   })
 
-  it('no label covers another one', async () => {
+  it('labels stay inside the plot, and none covers another', async () => {
     const { rows, bestFixed } = sampleAblation()
     const close = rows
       .slice(2, 7)
@@ -83,6 +83,7 @@ describe('chart of quality against speed', () => {
       })
     assert.ok(labels.length >= 8)
     for (const [i, a] of labels.entries()) {
+      assert.ok(a.left >= 0 && a.right <= 620 && a.y >= 0 && a.y <= 344, a.text)
       for (const b of labels.slice(i + 1)) {
         const isApart = a.right <= b.left || b.right <= a.left || Math.abs(a.y - b.y) >= 12.5
         assert.ok(isApart, `${a.text} and ${b.text}`)
