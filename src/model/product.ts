@@ -6,6 +6,16 @@ export function isRecording(): boolean {
   return tf.engine().state.activeTape != null
 }
 
+/**
+ * Forgets the tape of a gradient that threw, and frees what it had saved for going back: tfjs does neither. Not for use
+ * inside of another gradient.
+ */
+export function discardTape(): void {
+  const { state } = tf.engine()
+  for (const { saved } of state.activeTape ?? []) tf.dispose(saved ?? [])
+  state.activeTape = null as never
+}
+
 /** On wasm a transposed operand makes a product about eight times slower than transposing first. */
 function transposesFirst(): boolean {
   return tf.getBackend() === 'wasm'
@@ -68,10 +78,12 @@ export function scatterAddRows(updates: tf.Tensor2D, indices: tf.Tensor1D, size:
 export function embed(table: tf.Tensor2D, indices: tf.Tensor1D): tf.Tensor2D {
   if (!isRecording()) return tf.gather(table, indices)
   const op = tf.customGrad((x, save) => {
-    // Saved, so that the caller's tidy does not free the indices before the gradient needs them.
+    const value = tf.gather(x as tf.Tensor2D, indices)
+    // Saved, so that the caller's tidy does not free the indices before the gradient needs them; and not before the
+    // gather, which throws at an id outside of the table.
     ;(save as tf.GradSaveFunc)([indices])
     return {
-      value: tf.gather(x as tf.Tensor2D, indices),
+      value,
       gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) =>
         scatterAddRows(dy as tf.Tensor2D, saved[0] as tf.Tensor1D, table.shape[0]),
     }

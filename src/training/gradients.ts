@@ -1,7 +1,7 @@
 // The loss of one batch through the model, and its gradients, stacked by parameter group.
 import * as tf from '@tensorflow/tfjs'
 import type { TokenBatch } from '../data/index.js'
-import { rmsNorm, type Dropout, type ShallowDeepModel } from '../model/index.js'
+import { discardTape, rmsNorm, type Dropout, type ShallowDeepModel } from '../model/index.js'
 import { jointLoss, type JointLossOptions } from './loss.js'
 import type { ParameterGroup } from './parameterGroups.js'
 
@@ -60,20 +60,25 @@ export function batchGradients(
     readonly dropout: Dropout
   },
 ): BatchGradients {
-  return tf.tidy(() => {
-    let loss: tf.Tensor1D | undefined
-    const total = () => {
-      loss = jointLoss(exitStates(model, batch, options.dropout), options.loss)
-      tf.keep(loss)
-      return tf.reshape(tf.slice(loss, [0], [1]), []) as tf.Scalar
-    }
-    const { grads } = tf.variableGrads(total, [...model.variables.values()])
-    const byName = Object.fromEntries(
-      [...model.variables].map(([name, variable]) => [name, grads[variable.name]]),
-    )
-    const gradients = options.groups.map((group) => group.stack(byName))
-    return { loss: loss!, gradients } as BatchGradients & tf.TensorContainerObject
-  })
+  let loss: tf.Tensor1D | undefined
+  const total = () => {
+    loss = tf.keep(jointLoss(exitStates(model, batch, options.dropout), options.loss))
+    return tf.reshape(tf.slice(loss, [0], [1]), []) as tf.Scalar
+  }
+  try {
+    const gradients = tf.tidy(() => {
+      const { grads } = tf.variableGrads(total, [...model.variables.values()])
+      const byName = Object.fromEntries(
+        [...model.variables].map(([name, variable]) => [name, grads[variable.name]]),
+      )
+      return options.groups.map((group) => group.stack(byName))
+    })
+    return { loss: loss!, gradients }
+  } catch (error) {
+    discardTape()
+    loss?.dispose()
+    throw error
+  }
 }
 
 /** Adds stacked gradients; disposes both operands. */
