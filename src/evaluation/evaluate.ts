@@ -136,6 +136,7 @@ function withOutputs(
       source: examples[i].sourceText,
       references: examples[i].references,
       text: toText(result.tokens),
+      threshold: result.threshold,
       tokens: result.tokens.map((_, at) => ({
         text: upTo[at].slice(at === 0 ? 0 : upTo[at - 1].length),
         exit: result.exits[at],
