@@ -2,7 +2,7 @@
 // and the output are the same for all.
 import { Command } from 'commander'
 import type { z } from 'zod'
-import { loadConfigFile, type ConfigFile } from '../config/index.node.js'
+import type { ConfigFile } from '../config/index.node.js'
 import { addFlags, readFlags, resolveOptions, type OptionsSchema } from './options.js'
 import { createOutput, type Output } from './output.js'
 
@@ -54,7 +54,10 @@ export function defineCommand<S extends OptionsSchema>(
       const flags = readFlags(command, schema)
       const files: ConfigFile[] = []
       const config = command.getOptionValue('config') as string | undefined
-      if (config !== undefined) files.push(await loadConfigFile(config))
+      if (config !== undefined) {
+        const { loadConfigFile } = await import('../config/index.node.js')
+        files.push(await loadConfigFile(config))
+      }
       const given = { ...files[0]?.values, ...Object.fromEntries(flags) }
       const stored = await definition.readStored?.(given)
       if (stored) files.unshift(stored)
