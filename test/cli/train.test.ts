@@ -1,10 +1,10 @@
 // `train` through the command: a whole run, Ctrl-C and going on, divergence, and what a resumption refuses.
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { parse } from 'yaml'
-import { runCommand, startCommand } from './runCommand.js'
+import { runCommand, startCommand, temporaryFolder } from './runCommand.js'
 import { makeTinyData, trainTinyRun, trainWords } from './tinyRun.js'
 
 type LogLine = Record<string, unknown> & { readonly type: string }
@@ -97,8 +97,15 @@ describe('train', () => {
     assert.equal(result.code, 2)
   })
 
+  const shapeFile = join(temporaryFolder('shape'), 'shape.yaml')
+  writeFileSync(shapeFile, 'dModel: 64\n')
   const refusals: readonly [string, readonly string[], string][] = [
     ['another shape', ['--d-model', '32'], 'the run has a model of another shape: dModel 16 -> 32'],
+    [
+      'another shape from a configuration file, which wins over what is stored',
+      ['--config', shapeFile],
+      'the run has a model of another shape: dModel 16 -> 64',
+    ],
     ['other examples', ['--limit', '20'], 'the training examples are not those that the run was begun with'],
   ]
   for (const [name, words, message] of refusals) {
