@@ -1,12 +1,13 @@
 // What the commands that measure share: their options, the progress bar, and reports of results.
-import { writeFile } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { cpus } from 'node:os'
 import { dirname, extname, join, parse } from 'node:path'
 import { z } from 'zod'
 import { filePath } from '../config/index.js'
 import { taskByName } from '../data/index.js'
+import { ShallowDeepError } from '../errors.js'
 import type { EvaluationData } from '../readEvaluationExamples.node.js'
-import type { EvaluationOptions } from '../evaluation/index.js'
+import type { EvaluatedOutput, EvaluationOptions } from '../evaluation/index.js'
 import { metricByName } from '../metrics/index.js'
 import type { OpenedCheckpoint } from '../openCheckpoint.node.js'
 import type { ReportedResults } from '../report/index.js'
@@ -39,6 +40,12 @@ export const measureShape = {
     .describe(
       'outputs that --report and --output hold, with their sources; null where texts must not be passed on',
     ),
+  showOutputs: z
+    .number()
+    .int()
+    .nonnegative()
+    .default(0)
+    .describe('show the first outputs here, each token by its exit; at most as many as examples'),
   output: filePath.optional().describe('write the result there as JSON'),
   report: filePath
     .refine((path) => ['.html', '.md'].includes(extname(path)), 'must end in .html or .md')
@@ -48,7 +55,7 @@ export const measureShape = {
 
 /** Headings of --help for {@link measureShape}. */
 export const MEASURE_GROUPS = {
-  'Measurement:': ['metrics', 'warmUp', 'examples', 'output', 'report'],
+  'Measurement:': ['metrics', 'warmUp', 'examples', 'showOutputs', 'output', 'report'],
 } satisfies Readonly<Record<string, readonly string[]>>
 
 interface MeasureOptions {
@@ -58,6 +65,7 @@ interface MeasureOptions {
   readonly metrics?: readonly string[]
   readonly warmUp: number
   readonly examples: number | null
+  readonly showOutputs: number
   readonly output?: string
   readonly report?: string
 }
@@ -69,7 +77,7 @@ export function evaluationOptions(
   { data, context }: { readonly data: EvaluationData; readonly context: CommandContext },
 ): EvaluationOptions & { readonly endProgress: () => void } {
   const progress = context.output.progress({ label: 'decoding', total: data.examples.length })
-  const isKept = options.report !== undefined || options.output !== undefined
+  const isKept = options.report !== undefined || options.output !== undefined || options.showOutputs > 0
   return {
     engine,
     examples: data.examples,
@@ -80,6 +88,50 @@ export function evaluationOptions(
     signal: context.signal,
     onExample: (numDone) => progress.update(numDone),
     endProgress: () => progress.end(),
+  }
+}
+
+/** Makes the folders that results will be written into, so that a measurement is not lost for want of one. */
+export async function prepareResultFolders(
+  options: Pick<MeasureOptions, 'output' | 'report'>,
+): Promise<void> {
+  for (const path of [options.output, options.report]) {
+    if (path === undefined) continue
+    try {
+      await mkdir(dirname(path), { recursive: true })
+    } catch (cause) {
+      throw new ShallowDeepError({
+        code: 'evaluation.unwritable-result',
+        message: `${path}: its folder cannot be made (${cause instanceof Error ? cause.message : String(cause)})`,
+        hint: 'name a file in a folder that can be written',
+        details: { path },
+        cause,
+      })
+    }
+  }
+}
+
+/** Shows the first outputs with each token by its exit. */
+export async function showOutputs(
+  outputs: readonly EvaluatedOutput[] | undefined,
+  options: Pick<MeasureOptions, 'showOutputs'>,
+  output: Output,
+): Promise<void> {
+  const shown = outputs?.slice(0, options.showOutputs) ?? []
+  if (shown.length === 0) return
+  const { exitLegend, tokenView } = await import('../report/index.js')
+  const colour = output.hasColour
+  output.line('')
+  output.line(
+    exitLegend(
+      shown.flatMap(({ tokens }) => tokens),
+      { colour },
+    ),
+  )
+  for (const example of shown) {
+    output.line('')
+    output.line(example.source)
+    output.line(tokenView(example, { width: output.width, colour, indent: 2 }))
   }
 }
 

@@ -18,6 +18,8 @@ import {
   MEASURE_GROUPS,
   measureShape,
   metricsOf,
+  prepareResultFolders,
+  showOutputs,
   writeResults,
 } from '../evaluationCommand.js'
 import type { Output } from '../output.js'
@@ -60,6 +62,7 @@ const thresholdsCommand = defineCommand({
   async run(options, context) {
     const { output } = context
     metricsOf(options)
+    await prepareResultFolders(options)
     await withCheckpoint(options, output, async (checkpoint) => {
       const [{ ablateThresholds }, { createCalibrator }, { savedCalibrator }] = await Promise.all([
         import('../../evaluation/index.js'),
@@ -85,6 +88,7 @@ const thresholdsCommand = defineCommand({
         endProgress()
       }
       await show(result, output)
+      if (!output.isJson) await showOutputs(result.adaptive?.outputs, options, output)
       await writeResults(result, { results: result, title: 'Thresholds', options, output })
     })
   },

@@ -17,6 +17,8 @@ import {
   MEASURE_GROUPS,
   measureShape,
   metricsOf,
+  prepareResultFolders,
+  showOutputs,
   writeResults,
 } from '../evaluationCommand.js'
 import { EXIT } from '../failure.js'
@@ -58,9 +60,10 @@ export const createCommand = defineCommand({
     '  --data datasets/translation_de_en/test.csv --target-column target_1,target_2 \\',
     '  --policy free --threshold adaptive --baseline full',
   ],
-  run(options, context) {
+  async run(options, context) {
     const { output } = context
     metricsOf(options)
+    await prepareResultFolders(options)
     return withCheckpoint(options, output, async (checkpoint) => {
       const [{ evaluate }, { policyFor }] = await Promise.all([
         import('../../evaluation/index.js'),
@@ -81,6 +84,7 @@ export const createCommand = defineCommand({
         endProgress()
       }
       await show(result, output)
+      if (!output.isJson) await showOutputs(result.outputs, options, output)
       await writeResults(result, { results: { rows: [result] }, title: 'Evaluation', options, output })
       return checkGates(result, options, output)
     })
