@@ -1,6 +1,6 @@
-// Gathers evidence for offline calibration: decodes examples with an adapting `free` that flushes at every end, so that
-// the confidences are those of its own outputs and no position's evidence is lost.
-import { betaMixture, calibrate, type Calibration, type Evidence } from '../calibration/index.js'
+// Gathers evidence for offline calibration: decodes examples with a `free` that the calibrator steers as it will later, and
+// that flushes at every end, so that confidences are those of its own outputs and no position's evidence is lost.
+import { calibrate, createCalibrator, type Calibration, type Evidence } from '../calibration/index.js'
 import type { LoopOptionsInput } from '../config/index.js'
 import { decodeAll, free, type DecoderEngine } from '../decoding/index.js'
 
@@ -18,11 +18,11 @@ export interface CalibrateOnOptions {
 
 /** Decodes the sources and fits a calibrator to all their evidence: what is saved as `calibration.json`. */
 export async function calibrateOn(options: CalibrateOnOptions): Promise<Calibration> {
-  const { engine, sources, loop, onExample, signal } = options
+  const { engine, sources, loop, onExample, signal, calibrator = 'beta-mixture', calibratorOptions } = options
   const evidence: Evidence[] = []
   await decodeAll(engine, sources, {
     ...loop,
-    policy: free(betaMixture()),
+    policy: free(createCalibrator(calibrator, calibratorOptions)),
     flushAtEnd: true,
     signal,
     onResult: (result, index) => {
@@ -33,7 +33,7 @@ export async function calibrateOn(options: CalibrateOnOptions): Promise<Calibrat
   return calibrate(evidence, {
     shallowLayers: engine.info.shallowLayers,
     confidence: loop?.confidence,
-    calibrator: options.calibrator,
-    options: options.calibratorOptions,
+    calibrator,
+    options: calibratorOptions,
   })
 }
