@@ -13,24 +13,37 @@ export const trainingConfigSchema = z.strictObject({
   accumulationSteps: positiveCount.default(1).describe('batches whose gradients make one step'),
   maxPassTokens: positiveCount
     .default(8192)
-    .describe('padded source and target tokens in one pass; a larger batch goes through in parts, to bound memory'),
+    .describe(
+      'padded source and target tokens in one pass; a larger batch goes through in parts, to bound memory',
+    ),
   maxSourceLength: positiveCount.default(128).describe('source tokens; longer ones are cut and counted'),
   maxTargetLength: positiveCount.default(128).describe('target tokens; longer ones are cut and counted'),
-  optimiser: z.enum(['adafactor', 'adamw']).default('adafactor'),
+  optimiser: z
+    .enum(['adafactor', 'adamw'])
+    .default('adafactor')
+    .describe('adafactor scales updates by the size of each parameter, which T5 needs from scratch'),
   learningRate: z
     .number()
     .positive()
     .default(2e-2)
     .describe('peak; for adafactor relative to the size of each parameter, for adamw absolute (try 1e-3)'),
-  schedule: z.enum(['cosine', 'linear', 'inverse-sqrt', 'constant']).default('cosine'),
+  schedule: z
+    .enum(['cosine', 'linear', 'inverse-sqrt', 'constant'])
+    .default('cosine')
+    .describe('how the learning rate falls after the warm-up'),
   warmupSteps: count.default(1000).describe('steps of linear warm-up'),
-  weightDecay: z.number().nonnegative().default(0),
+  weightDecay: z.number().nonnegative().default(0).describe('decoupled decay of the weights; 0: none'),
   maxGradientNorm: z
     .number()
     .nonnegative()
     .default(1)
     .describe('gradients are clipped to this norm; 0: never'),
-  labelSmoothing: z.number().min(0).lt(1).default(0.1),
+  labelSmoothing: z
+    .number()
+    .min(0)
+    .lt(1)
+    .default(0.1)
+    .describe('probability spread over all tokens; 0: none'),
   exitWeighting: z
     .union([z.enum(['layer-index', 'equal']), z.tuple([z.number().nonnegative(), z.number().nonnegative()])])
     .default('layer-index')
