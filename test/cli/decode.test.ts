@@ -1,9 +1,10 @@
 // The commands that use a checkpoint, on the tiny run: inputs, outputs, exit codes and the keys of their JSON.
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseAblationResult, parseEvaluationResult } from '../../src/evaluation/index.js'
-import { runCommand } from './runCommand.js'
+import { runCommand, startCommand } from './runCommand.js'
 import { makeTinyData, trainTinyRun } from './tinyRun.js'
 
 /** Flags that name the tiny checkpoint, as the folder of its run. */
@@ -47,6 +48,17 @@ describe('generate', () => {
       line.exits.forEach((exit, i) => assert.equal(line.exitLayers[i], exit === 'shallow' ? 1 : 3))
       line.exits.forEach((exit, i) => assert.equal(line.confidences[i] > 0.2, exit === 'shallow'))
     }
+  })
+
+  it('answers each line of standard input before the next one is there', async () => {
+    const words = ['generate', ...(await checkpointWords()), '--json', '--threshold', '0.2']
+    const { child, result } = startCommand(words, { input: null })
+    for (const text of TEXTS) {
+      child.stdin!.write(`${text}\n`)
+      await once(child.stdout!, 'data')
+    }
+    child.stdin!.end()
+    assert.deepEqual(jsonOf((await result).stdout), lines)
   })
 
   it('gives the same for arguments in batches, and for the column of a file', async () => {

@@ -33,10 +33,10 @@ export interface RunningCommand {
   readonly result: Promise<CommandResult>
 }
 
-/** Starts the command. `input`: its standard input; neutral: empty. */
+/** Starts the command. `input`: its standard input; neutral: empty; null: left open, for the caller to write. */
 export function startCommand(
   words: readonly string[],
-  { input = '', env = {} }: { readonly input?: string; readonly env?: NodeJS.ProcessEnv } = {},
+  { input = '', env = {} }: { readonly input?: string | null; readonly env?: NodeJS.ProcessEnv } = {},
 ): RunningCommand {
   const { NO_COLOR: _no, FORCE_COLOR: _force, DEBUG: _debug, ...inherited } = process.env
   const child = spawn(process.execPath, [...ENTRY, ...words], {
@@ -47,7 +47,8 @@ export function startCommand(
   let stderr = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
-  child.stdin.on('error', () => undefined).end(input)
+  child.stdin.on('error', () => undefined)
+  if (input !== null) child.stdin.end(input)
   const result = new Promise<CommandResult>((resolve, reject) => {
     child.on('error', reject)
     child.on('close', (code) => resolve({ code, stdout, stderr }))
