@@ -12,4 +12,6 @@ if (from === undefined || to === undefined || card === undefined) {
 const checkpoint = await readCheckpointFolder(await findCheckpoint(from))
 const modelCard = readFileSync(card, 'utf8')
 await writeCheckpointFolder(to, { ...checkpoint, modelCard }, { dtype: 'float16', overwrite: true })
-console.log(`${to}: ${[...checkpoint.weights.values()].reduce((sum, { data }) => sum + data.length, 0)} parameters`)
+console.log(
+  `${to}: ${[...checkpoint.weights.values()].reduce((sum, { data }) => sum + data.length, 0)} parameters`,
+)
