@@ -61,6 +61,20 @@ describe('generate', () => {
     assert.deepEqual(jsonOf((await result).stdout), lines)
   })
 
+  it('ends at Ctrl-C and at its limit, though standard input stays open', async () => {
+    const words = ['generate', ...(await checkpointWords())]
+    const limited = startCommand([...words, '--limit', '1'], { input: null })
+    limited.child.stdin!.write('eins\nzwei\n')
+    const interrupted = startCommand(words, { input: null })
+    interrupted.child.stdin!.write('eins\n')
+    await once(interrupted.child.stdout!, 'data')
+    interrupted.child.kill('SIGINT')
+    const [one, other] = await Promise.all([limited.result, interrupted.result])
+    assert.deepEqual([one.code, one.stdout.split('\n').length], [0, 2])
+    assert.equal(other.code, 130)
+    assert.ok(other.stderr.endsWith('interrupted\n'))
+  })
+
   it('gives the same for arguments in batches, and for the column of a file', async () => {
     const { folder } = await makeTinyData()
     const data = join(folder, 'texts.tsv')

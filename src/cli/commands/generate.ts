@@ -133,9 +133,14 @@ async function* readTexts(
   } else {
     if (process.stdin.isTTY) output.note('one text a line; Ctrl-D ends')
     let numLines = 0
-    for await (const line of createInterface({ input: process.stdin, crlfDelay: Infinity, signal })) {
-      yield line
-      if (++numLines === options.limit) break
+    try {
+      for await (const line of createInterface({ input: process.stdin, crlfDelay: Infinity, signal })) {
+        yield line
+        if (++numLines === options.limit) break
+      }
+    } finally {
+      // An input that somebody holds open would keep the process from ending.
+      process.stdin.destroy()
     }
     signal.throwIfAborted()
   }

@@ -49,9 +49,7 @@ export const createCommand = defineCommand({
   async run(config, { output, signal }) {
     const { trainRun } = await import('../../trainRun.node.js')
     const view = new TrainView(output)
-    signal.addEventListener('abort', () =>
-      view.note('finishing the step, then saving; Ctrl-C again quits at once'),
-    )
+    signal.addEventListener('abort', () => view.interrupt())
     let exitCode: number = EXIT.done
     try {
       for await (const event of trainRun(config, {
@@ -108,6 +106,11 @@ class TrainView {
     this.progress?.update(this.done, [`validating: ${numDone} of ${numTotal} decoded`])
   }
 
+  /** Says what the first Ctrl-C does; before the training has begun it simply ends the command. */
+  interrupt(): void {
+    if (this.progress) this.note('finishing the step, then saving; Ctrl-C again quits at once')
+  }
+
   note(text: string): void {
     if (this.progress) this.progress.note(text)
     else this.output.note(text)
@@ -140,6 +143,10 @@ function describeValidation({ shallow, deep, agreement }: ValidationResult): str
 }
 
 function reportInterruption(result: TrainRunResult, folder: string, output: Output): number {
+  if (result.lastCheckpoint === null) {
+    output.warn('interrupted before the first step; nothing was saved')
+    return EXIT.interrupted
+  }
   output.warn(`interrupted after step ${result.steps}; saved ${result.lastCheckpoint}`)
   process.stderr.write(`go on with: shallowdeep train --resume --output ${quote(folder)}\n`)
   return EXIT.interrupted
