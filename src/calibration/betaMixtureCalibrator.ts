@@ -36,6 +36,7 @@ interface BetaMixtureJSON extends CalibratorJSON {
   readonly name: 'beta-mixture'
   readonly options: BetaMixtureOptions
   readonly window: EncodedWindow
+  readonly numSequences: number
   readonly diagnostics: CalibratorDiagnostics
 }
 
@@ -44,6 +45,7 @@ const savedSchema: z.ZodType<BetaMixtureJSON> = z.strictObject({
   name: z.literal('beta-mixture'),
   options: betaMixtureOptionsSchema,
   window: encodedWindowSchema,
+  numSequences: z.number().int().nonnegative().default(0),
   diagnostics: calibratorDiagnosticsSchema,
 })
 
@@ -56,7 +58,7 @@ export function betaMixture(
   source = 'calibrator beta-mixture',
 ): Calibrator {
   const complete = parseConfig(betaMixtureOptionsSchema, options, source)
-  return new BetaMixtureCalibrator(complete, new EvidenceWindow(complete.windowSize))
+  return new BetaMixtureCalibrator(complete, new EvidenceWindow(complete.windowSize), 0)
 }
 
 /**
@@ -64,8 +66,9 @@ export function betaMixture(
  * Throws `config.*` for a bad form, `calibration.damaged-window` for a bad window.
  */
 export function restoreBetaMixture(json: unknown, source: string): Calibrator {
-  const { options, window, diagnostics } = parseConfig(savedSchema, json, source)
-  return new BetaMixtureCalibrator(options, EvidenceWindow.fromJSON(window, options.windowSize), diagnostics)
+  const { options, window, numSequences, diagnostics } = parseConfig(savedSchema, json, source)
+  const restored = EvidenceWindow.fromJSON(window, options.windowSize)
+  return new BetaMixtureCalibrator(options, restored, numSequences, diagnostics)
 }
 
 class BetaMixtureCalibrator implements Calibrator {
@@ -75,6 +78,8 @@ class BetaMixtureCalibrator implements Calibrator {
   constructor(
     private readonly options: BetaMixtureOptions,
     private readonly window: EvidenceWindow,
+    /** Finished sequences, observed or not. */
+    private numSequences: number,
     /** Undefined while the evidence is newer than the fit: the next reader refits. */
     private current?: CalibratorDiagnostics,
   ) {}
@@ -88,8 +93,14 @@ class BetaMixtureCalibrator implements Calibrator {
     return this.current
   }
 
+  wantsEvidence(index: number): boolean {
+    const { plentifulEvidence, observeEvery } = this.options
+    return this.window.count < plentifulEvidence || (this.numSequences + index) % observeEvery === 0
+  }
+
   observe(evidence: readonly Evidence[]): void {
     checkEvidence(evidence)
+    this.numSequences++
     if (evidence.length === 0) return
     this.window.push(evidence)
     this.current = undefined
@@ -101,6 +112,7 @@ class BetaMixtureCalibrator implements Calibrator {
       name: this.name,
       options: this.options,
       window: this.window.toJSON(),
+      numSequences: this.numSequences,
       diagnostics: this.diagnostics,
     }
   }

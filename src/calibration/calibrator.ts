@@ -76,14 +76,20 @@ export interface CalibratorJSON {
 export interface Calibrator {
   /** Its name in the registry, as `--calibrator` takes it. */
   readonly name: string
-  /** Whether evidence moves the threshold; decoding then by default flushes at a sequence's end, to lose none. */
+  /** Whether evidence moves the threshold. */
   readonly isAdaptive: boolean
   /** Exit shallow iff confidence > threshold; in [0, 1], 1 = never. */
   readonly threshold: number
   /** The reason for the threshold. */
   readonly diagnostics: CalibratorDiagnostics
   /**
-   * Takes all evidence of one finished sequence, in order. Throws `calibration.not-a-number`,
+   * Whether all evidence of a sequence is wanted, `index` sequences after the next one to be observed (0: that one).
+   * Decoding then by default flushes what is pending at its end. Evidence of a sequence that is not flushed there is
+   * biased, as its surest tokens are missing: it is to be left out whole, and `observe` told of it by an empty list.
+   */
+  wantsEvidence(index: number): boolean
+  /**
+   * Takes all evidence of one finished sequence, in order; an empty list for one whose evidence was not wanted. Throws `calibration.not-a-number`,
    * `calibration.confidence-out-of-range` or `calibration.not-a-label`; the calibrator is then as before.
    */
   observe(evidence: readonly Evidence[]): void

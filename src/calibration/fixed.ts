@@ -67,6 +67,11 @@ class FixedCalibrator implements Calibrator {
     }
   }
 
+  /** Never: counting what comes is worth no deep pass. */
+  wantsEvidence(): boolean {
+    return false
+  }
+
   observe(evidence: readonly Evidence[]): void {
     checkEvidence(evidence)
     this.evidenceCount += evidence.length

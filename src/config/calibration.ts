@@ -41,6 +41,18 @@ export const betaMixtureOptionsSchema = z
       .positive()
       .default(20)
       .describe('points needed before evidence decides anything'),
+    plentifulEvidence: z
+      .number()
+      .int()
+      .nonnegative()
+      .default(512)
+      .describe('points from which on only some sequences are flushed at their end and observed'),
+    observeEvery: z
+      .number()
+      .int()
+      .positive()
+      .default(8)
+      .describe('with plentiful evidence, observe one sequence in this many; 1 = all'),
     initialThreshold: unit.default(0.9).describe('threshold while there is less than minEvidence'),
     minAgreement: unit
       .default(0.75)

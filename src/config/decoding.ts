@@ -35,7 +35,7 @@ const loopShape = {
     .boolean()
     .optional()
     .describe(
-      'flush what is pending when a sequence ends, for its evidence; default: with an adaptive calibrator',
+      'flush what is pending when a sequence ends, for its evidence; default: where a calibrator wants it',
     ),
   confidence: z
     .enum(confidenceNames)
@@ -53,7 +53,7 @@ export const loopOptionsSchema = z
   .strictObject(loopShape)
   .refine(({ minNewTokens, maxNewTokens }) => minNewTokens < maxNewTokens, fewerThanLimit)
 
-/** Options of the decoding loop, complete. `flushAtEnd` undefined: with an adaptive calibrator. */
+/** Options of the decoding loop, complete. `flushAtEnd` undefined: where a calibrator wants it. */
 export type LoopOptions = Readonly<z.output<typeof loopOptionsSchema>>
 
 /** Options of the decoding loop as a caller writes them: what is left out takes its default. */

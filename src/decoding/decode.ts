@@ -93,9 +93,9 @@ function startRow(
 ): Row {
   const { policy, flushAtEnd, maxNewTokens, info } = plan
   const { row: index, threshold, stream } = start
-  // What is provisional must be verified; and an adaptive calibrator must not miss the positions that end on the stack.
+  // What is provisional must be verified; and a calibrator must not miss the positions that end on the stack.
   const flushesAtEnd =
-    policy.verify !== undefined || (flushAtEnd ?? calibratorOf(policy)?.isAdaptive ?? false)
+    policy.verify !== undefined || (flushAtEnd ?? calibratorOf(policy)?.wantsEvidence(index) ?? false)
   const state = new RowState({ index, threshold, maxNewTokens, flushesAtEnd, info })
   return { state, stream, text: '', numCommitted: 0 }
 }
@@ -116,11 +116,16 @@ async function* decodeRows(
     active = active.filter((row) => !ended.includes(row))
     if (active.length === 0) {
       const calibrator = calibratorOf(plan.policy)
-      for (const { state } of rows) calibrator?.observe(state.observed)
+      for (const { state } of rows) calibrator?.observe(isWhole(state, plan) ? state.observed : [])
     }
     yield* events
     for (const { state, text } of ended) yield { type: 'end', row: state.index, result: state.result(text) }
   }
+}
+
+/** Whether a row's evidence may move a threshold: not where a calibrator chose to go without its last positions. */
+function isWhole({ settings }: RowState, { policy, flushAtEnd }: Plan): boolean {
+  return settings.flushesAtEnd || flushAtEnd === false || !calibratorOf(policy)?.isAdaptive
 }
 
 /** One token further for each row, except where a flush takes some back. */

@@ -49,6 +49,8 @@ export const mixtureOptions: fc.Arbitrary<BetaMixtureOptions> = fc
       iterations: fc.constantFrom(1, 10, 30),
       windowSize: fc.integer({ min: 20, max: 80 }),
       minEvidence: fc.integer({ min: 1, max: 20 }),
+      plentifulEvidence: fc.constantFrom(0, 30, 512),
+      observeEvery: fc.integer({ min: 1, max: 8 }),
       initialThreshold: fc.constantFrom(0, 0.5, 0.9, 1),
       minAgreement: fc.constantFrom(0, 0.5, 0.75, 0.9, 1),
     },

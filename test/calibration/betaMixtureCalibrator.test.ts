@@ -1,7 +1,7 @@
 // The calibrator around the mixture: every branch with its code, and the failures known of the released estimator.
 import assert from 'node:assert/strict'
 import type { Evidence } from '../../src/calibration/index.js'
-import { betaMixture } from '../../src/calibration/index.js'
+import { betaMixture, calibratorFromJSON, fixed } from '../../src/calibration/index.js'
 import type { BetaMixtureOptionsInput } from '../../src/config/index.js'
 import { ShallowDeepError } from '../../src/errors.js'
 import { Random } from '../../src/random.js'
@@ -53,6 +53,8 @@ describe('beta-mixture calibrator, branches', () => {
       iterations: 10,
       windowSize: 4096,
       minEvidence: 20,
+      plentifulEvidence: 512,
+      observeEvery: 8,
       initialThreshold: 0.9,
       minAgreement: 0.75,
     })
@@ -201,6 +203,36 @@ describe('beta-mixture calibrator, branches', () => {
     assert.equal(calibrator.diagnostics.code, 'calibration.everything-agrees')
     assert.equal(calibrator.diagnostics.evidenceCount, 50)
   })
+})
+
+describe('beta-mixture calibrator, sampling of sequences', () => {
+  it('wants every sequence while evidence is scarce, then one in eight, counting the ones it went without', () => {
+    const calibrator = betaMixture({ plentifulEvidence: 100, observeEvery: 8 })
+    const sequence = grid(10, (c) => c > 0.5)
+    const wanted: boolean[] = []
+    for (let n = 0; n < 28; n++) {
+      wanted.push(calibrator.wantsEvidence(0))
+      calibrator.observe(wanted[n] ? sequence : [])
+    }
+    assert.deepEqual(
+      wanted.flatMap((isWanted, n) => (isWanted ? [n] : [])),
+      [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 24],
+    )
+    assert.equal(calibrator.diagnostics.evidenceCount, 120)
+  })
+
+  it('answers for sequences ahead as it will when they are next, and goes on where it was saved', () => {
+    const calibrator = betaMixture({ plentifulEvidence: 0, observeEvery: 5 })
+    const ahead = Array.from({ length: 12 }, (_, n) => calibrator.wantsEvidence(n))
+    let current = calibrator
+    ahead.forEach((isWanted, n) => {
+      assert.equal(current.wantsEvidence(0), isWanted, `sequence ${n}`)
+      current.observe([])
+      current = calibratorFromJSON(JSON.parse(JSON.stringify(current)))
+    })
+  })
+
+  it('never wants any for a fixed threshold', () => assert.equal(fixed().wantsEvidence(0), false))
 })
 
 describe('beta-mixture calibrator, failures known of the released estimator', () => {

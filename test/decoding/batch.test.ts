@@ -11,9 +11,14 @@ class Recorder implements Calibrator {
   constructor(
     public threshold: number,
     readonly isAdaptive: boolean,
+    /** One sequence in this many is wanted. */
+    private readonly every = 1,
   ) {}
   get diagnostics(): never {
     throw new Error('not asked for')
+  }
+  wantsEvidence(index: number): boolean {
+    return this.isAdaptive && (this.observed.length + index) % this.every === 0
   }
   observe(evidence: readonly Evidence[]): void {
     this.observed.push([...evidence])
@@ -58,6 +63,44 @@ describe('calibrators', () => {
         [0, ['shallow', 'shallow']],
       ],
     )
+  })
+
+  it('are spared a flush at the end, and all biased evidence, where they want none; batched or not', async () => {
+    // Every sequence has a lone deep token, then ends on the stack: evidence of its first positions alone is biased.
+    const sources = [[EOS], [EOS], [EOS], [EOS], [EOS]]
+    for (const batchSize of [1, 2, 5]) {
+      const recorder = new Recorder(0.5, true, 3)
+      const engine = byPosition([10, 0.1, 20], [11, 0.9, 21], [EOS, 0.9, EOS])
+      const results = await decodeAll(engine, sources, {
+        policy: free(recorder),
+        thresholds: [0.5, 0.5, 0.5, 0.5, 0.5],
+        batchSize,
+      })
+      assert.deepEqual(
+        recorder.observed.map((evidence) => evidence.length),
+        [3, 0, 0, 3, 0],
+      )
+      assert.deepEqual(
+        results.map(({ flushes, pendingAtEnd }) => [flushes.length, pendingAtEnd]),
+        [2, 1, 1, 2, 1].map((flushes) => [flushes, flushes === 2 ? 0 : 2]),
+      )
+      // Asked for, every end is flushed and everything observed; refused, none is, and what there is counts.
+      for (const [flushAtEnd, numPoints] of [
+        [true, 3],
+        [false, 1],
+      ] as const) {
+        const asked = new Recorder(0.5, true, 3)
+        await decodeAll(engine, sources, {
+          policy: free(asked),
+          thresholds: [0.5, 0.5, 0.5, 0.5, 0.5],
+          flushAtEnd,
+        })
+        assert.deepEqual(
+          asked.observed.map((evidence) => evidence.length),
+          [0, 0, 0, 0, 0].map(() => numPoints),
+        )
+      }
+    }
   })
 
   it('learn nothing from a sequence that did not end', async () => {

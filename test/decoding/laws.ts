@@ -219,6 +219,10 @@ class Recorder implements Calibrator {
     throw new Error('not asked for while decoding')
   }
 
+  wantsEvidence(): boolean {
+    return true
+  }
+
   observe(evidence: readonly Evidence[]): void {
     this.observed.push([...evidence])
   }
