@@ -128,7 +128,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainingEven
         if (isDue(validateEvery) && options.validate) {
           const result = await options.validate(model)
           const loss = jointCrossEntropy(result, model)
-          isBest = progress.bestLoss === null || loss < progress.bestLoss
+          isBest = loss < (progress.bestLoss ?? Infinity)
           progress = {
             ...progress,
             validation: result,
