@@ -123,6 +123,33 @@ describe('training', () => {
       assert.equal(end!.isInterrupted, false)
     })
 
+    /** Losses of a model that stands still: at this rate no weight changes. */
+    async function standStill(changed: Partial<TrainingConfig>, dropout: number, count: number) {
+      const { steps } = await trainTiny({ learningRate: 1e-30, batchSize: 1, ...changed }, { dropout, count })
+      return steps.map(({ loss }) => loss)
+    }
+
+    it('drop otherwise at each step and under each seed', async () => {
+      const [first, ...others] = await standStill({ epochs: 4 }, 0, 1)
+      assert.deepEqual(others, [first, first, first], 'one example, nothing dropped')
+      const losses = await standStill({ epochs: 20 }, 0.3, 1)
+      assert.equal(new Set(losses).size, 20)
+      const [other] = await standStill({ epochs: 1, seed: 6 }, 0.3, 1)
+      assert.notEqual(other, losses[0])
+    })
+
+    it('take the examples in another order each epoch and under each seed', async () => {
+      const orders = async (seed: number) => {
+        const losses = await standStill({ epochs: 2, seed }, 0, 9)
+        return [losses.slice(0, 9), losses.slice(9)]
+      }
+      const [a, b, c] = [...(await orders(5)), ...(await orders(6))]
+      for (const order of [b, c]) {
+        assert.notDeepEqual(order, a)
+        assert.deepEqual(order.toSorted(), a.toSorted())
+      }
+    })
+
     it('report the weighted total, and distillation where it is on', async () => {
       const plain = (await trainTiny({ exitWeighting: [0.3, 2] })).steps
       for (const { loss, shallowLoss, deepLoss, distillationLoss } of plain) {
@@ -173,6 +200,19 @@ describe('training', () => {
       assert.equal((await happenings({ epochs: 3 }, flat)).what, 'v3* s3* v6 s6 v9 s9')
       assert.equal((await happenings({ steps: 5, validateEvery: 2 }, flat)).what, 'v2* s2* v4 s4 v5 s5')
       assert.equal((await happenings({ epochs: 2, accumulationSteps: 2 }, flat)).what, 'v2* s2* v4 s4')
+    })
+
+    it('a validation that is not a number is never the best, nor in the way of one', async () => {
+      const losses = [
+        [NaN, NaN],
+        [2, 2],
+        [1, NaN],
+        [1, 1],
+      ] as const
+      assert.equal(
+        (await happenings({ steps: 4, validateEvery: 1 }, losses)).what,
+        'v1 s1 v2* s2* v3 s3 v4* s4*',
+      )
     })
 
     it('without validation the last checkpoint is the best', async () => {
