@@ -92,11 +92,12 @@ function stepsPerEpoch(config: TrainingConfig, numExamples: number): number {
 }
 
 /**
- * Trains the model in place. Throws `training.not-finite` when the loss or a gradient is not a number: the weights of the
- * step before are still in the model, and the last checkpoint stays.
+ * Trains the model in place. Throws `training.no-examples`, and `training.not-finite` when the loss or a gradient is not
+ * a number: the weights of the step before are still in the model, and the last checkpoint stays.
  */
 export async function* train(options: TrainOptions): AsyncGenerator<TrainingEvent> {
   const { model, examples, config, signal } = options
+  if (examples.length === 0) throw noExamples()
   const groups = groupParameters(model.variables)
   const optimiser = createOptimiser(groups, { name: config.optimiser, weightDecay: config.weightDecay })
   const masks = new DropoutMasks(model.config.dropout, config.seed)
@@ -238,6 +239,14 @@ async function accumulateGradients(stepper: Stepper, batches: readonly TokenBatc
     tf.dispose(gradients)
     throw error
   }
+}
+
+function noExamples(): ShallowDeepError {
+  return new ShallowDeepError({
+    code: 'training.no-examples',
+    message: 'expected at least one example to train on, got none',
+    hint: 'has every row been left out?',
+  })
 }
 
 function notFinite(step: number, loss: number, gradientNorm: number): ShallowDeepError {

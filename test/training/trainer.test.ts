@@ -89,6 +89,16 @@ describe('training', () => {
   describe('its steps', () => {
     before(() => chooseBackend({ backend: 'wasm' }))
 
+    it('need at least one example', async () => {
+      const model = tinyModel()
+      for (const changed of [{ steps: 3 }, { epochs: 1 }]) {
+        await assert.rejects(watch({ model, examples: [], config: tinyTraining(changed) }), {
+          code: 'training.no-examples',
+        })
+      }
+      model.dispose()
+    })
+
     it('are as many as epochs times batches, or as told', () => {
       const count = (changed: Partial<TrainingConfig>, numExamples: number) =>
         countSteps(tinyTraining({ batchSize: 4, ...changed }), numExamples)
