@@ -17,6 +17,17 @@ export const ALLOWED_IMPORTS = {
   training: ['model', 'data', 'checkpoint'],
   evaluation: ['decoding', 'data', 'metrics', 'calibration'],
   report: ['errors', 'evaluation'],
+  pipeline: [
+    'calibration',
+    'checkpoint',
+    'data',
+    'decoding',
+    'engines',
+    'evaluation',
+    'model',
+    'tokenizer',
+    'training',
+  ],
 }
 
 /** Folders that never see a tensor library. */

@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs'
 import { evaluate } from '../src/evaluation/index.js'
 import { free } from '../src/decoding/index.js'
 import { metricByName } from '../src/metrics/index.js'
-import { openCheckpoint } from '../src/openCheckpoint.node.js'
+import { openCheckpoint } from '../src/pipeline/index.node.js'
 import { readmePicture } from '../src/report/index.js'
 
 const sentence = process.argv[2] ?? 'Ich glaube, dass meine Schwester morgen mit dem Zug nach Berlin fährt.'

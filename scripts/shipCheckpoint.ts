@@ -2,7 +2,7 @@
 // card: tsx scripts/shipCheckpoint.ts <run or checkpoint> <folder> <model card>. Weights are read back as float32.
 import { readFileSync } from 'node:fs'
 import { readCheckpointFolder, writeCheckpointFolder } from '../src/checkpoint/index.node.js'
-import { findCheckpoint } from '../src/openCheckpoint.node.js'
+import { findCheckpoint } from '../src/pipeline/index.node.js'
 
 const [from, to, card] = process.argv.slice(2)
 if (from === undefined || to === undefined || card === undefined) {

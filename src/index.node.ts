@@ -8,7 +8,5 @@ export {
 export * from './config/index.node.js'
 export * from './data/index.node.js'
 export * from './engines/tfjs/index.node.js'
-export * from './openCheckpoint.node.js'
+export * from './pipeline/index.node.js'
 export * from './tokenizer/index.node.js'
-export * from './trainRun.node.js'
-export { readRunOptions } from './trainRunFolder.node.js'

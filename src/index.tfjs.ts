@@ -2,4 +2,4 @@
 export * from './engines/tfjs/index.js'
 export * from './model/index.js'
 export * from './training/index.js'
-export * from './validateModel.js'
+export * from './pipeline/index.tfjs.js'

@@ -7,7 +7,7 @@ export * from './data/index.js'
 export * from './decoding/index.js'
 export * from './errors.js'
 export * from './evaluation/index.js'
-export * from './generate.js'
+export * from './pipeline/index.js'
 export * from './metrics/index.js'
 export * from './random.js'
 export {

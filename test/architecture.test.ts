@@ -61,7 +61,7 @@ describe('architecture', () => {
         .filter((specifier) => specifier.startsWith('.'))
         .map((specifier) => target(path, specifier))
         .filter((to) => to.includes('/') && folderOf(to) !== folderOf(path))
-        .filter((to) => !/\/index(\.node)?\.ts$/.test(to))
+        .filter((to) => !/\/index(\.node|\.tfjs)?\.ts$/.test(to))
         .map((to) => `${path} imports ${to}`),
     )
     assert.deepEqual(wrong, [])

@@ -1,8 +1,8 @@
 // What the commands that run a checkpoint share: their options, and how they open it and read data.
 import { columnsShape, engineShape, policyShape, taskShape, type LoopOptionsInput } from '../config/index.js'
 import type { BackendName } from '../engines/tfjs/index.js'
-import type { OpenedCheckpoint } from '../openCheckpoint.node.js'
-import type { EvaluationData, ReadEvaluationOptions } from '../readEvaluationExamples.node.js'
+import type { OpenedCheckpoint } from '../pipeline/index.node.js'
+import type { EvaluationData, ReadEvaluationOptions } from '../pipeline/index.node.js'
 import type { Output } from './output.js'
 
 /** Headings of --help for the keys of the shared shapes. */
@@ -31,7 +31,7 @@ export async function withCheckpoint<T>(
   output: Output,
   use: (checkpoint: OpenedCheckpoint) => Promise<T>,
 ): Promise<T> {
-  const { openCheckpoint } = await import('../openCheckpoint.node.js')
+  const { openCheckpoint } = await import('../pipeline/index.node.js')
   const checkpoint = await openCheckpoint(path, { backend: backend as BackendName | undefined, threads })
   try {
     output.note(`${checkpoint.folder} on ${checkpoint.backend.name} (${checkpoint.backend.reason})`)
@@ -47,7 +47,7 @@ export async function readData(
   { tokenizer }: OpenedCheckpoint,
   output: Output,
 ): Promise<EvaluationData> {
-  const { readEvaluationExamples } = await import('../readEvaluationExamples.node.js')
+  const { readEvaluationExamples } = await import('../pipeline/index.node.js')
   const data = await readEvaluationExamples(options.data, { ...options, tokenizer })
   warnOfCuts(
     { truncatedSources: data.truncatedSources, skippedRows: data.report.numSkipped },

@@ -67,7 +67,7 @@ const thresholdsCommand = defineCommand({
       const [{ ablateThresholds }, { createCalibrator }, { savedCalibrator }] = await Promise.all([
         import('../../evaluation/index.js'),
         import('../../calibration/index.js'),
-        import('../../generate.js'),
+        import('../../pipeline/index.js'),
       ])
       const { confidence, calibrator } = options
       const newCalibrator = () =>

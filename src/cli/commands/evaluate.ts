@@ -67,7 +67,7 @@ export const createCommand = defineCommand({
     return withCheckpoint(options, output, async (checkpoint) => {
       const [{ evaluate }, { policyFor }] = await Promise.all([
         import('../../evaluation/index.js'),
-        import('../../generate.js'),
+        import('../../pipeline/index.js'),
       ])
       policyFor(checkpoint, options)
       const data = await readData(options, checkpoint, output)

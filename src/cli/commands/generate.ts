@@ -15,7 +15,7 @@ import {
 } from '../../config/index.js'
 import type { Exit } from '../../decoding/index.js'
 import { ShallowDeepError } from '../../errors.js'
-import type { OpenedCheckpoint } from '../../openCheckpoint.node.js'
+import type { OpenedCheckpoint } from '../../pipeline/index.node.js'
 import type { styleToken } from '../../report/index.js'
 import { CHECKPOINT_GROUPS, loopOptionsOf, warnOfCuts, withCheckpoint } from '../checkpointCommand.js'
 import { defineCommand, type CommandContext } from '../command.js'
@@ -63,8 +63,8 @@ export const createCommand = defineCommand({
 async function decodeTexts(checkpoint: OpenedCheckpoint, options: Options, context: CommandContext) {
   const { output, signal } = context
   const [{ generate, policyFor }, { prefixOf }, { IncrementalDetokeniser }] = await Promise.all([
-    import('../../generate.js'),
-    import('../../readEvaluationExamples.node.js'),
+    import('../../pipeline/index.js'),
+    import('../../pipeline/index.node.js'),
     import('../../tokenizer/index.js'),
   ])
   const { maxSourceLength, batchSize } = options

@@ -1,7 +1,6 @@
 // `shallowdeep train`: a training run from files, with a progress bar; Ctrl-C saves and says how to go on.
 import { modelShape, trainingConfigSchema, trainRunSchema } from '../../config/index.js'
-import { tokensPerSecond, type TimedStep } from '../../trainLog.node.js'
-import type { PreparedEvent, TrainRunEvent, TrainRunResult } from '../../trainRun.node.js'
+import type { PreparedEvent, TimedStep, TrainRunEvent, TrainRunResult } from '../../pipeline/index.node.js'
 import type { ValidationResult } from '../../training/index.js'
 import { defineCommand } from '../command.js'
 import { quote } from '../shell.js'
@@ -43,12 +42,12 @@ export const createCommand = defineCommand({
   ],
   async readStored(given) {
     if (given.resume !== true || typeof given.output !== 'string') return undefined
-    const { readRunOptions } = await import('../../trainRunFolder.node.js')
+    const { readRunOptions } = await import('../../pipeline/index.node.js')
     return readRunOptions(given.output)
   },
   async run(config, { output, signal }) {
-    const { trainRun } = await import('../../trainRun.node.js')
-    const view = new TrainView(output)
+    const { tokensPerSecond, trainRun } = await import('../../pipeline/index.node.js')
+    const view = new TrainView(output, tokensPerSecond)
     signal.addEventListener('abort', () => view.interrupt())
     let exitCode: number = EXIT.done
     try {
@@ -79,7 +78,10 @@ class TrainView {
   private readonly steps: TimedStep[] = []
   private done = 0
 
-  constructor(private readonly output: Output) {}
+  constructor(
+    private readonly output: Output,
+    private readonly tokensPerSecond: (steps: readonly TimedStep[]) => number,
+  ) {}
 
   show(event: TrainRunEvent): void {
     if (event.type === 'prepared') {
@@ -91,7 +93,7 @@ class TrainView {
       if (this.steps.length > RATE_STEPS) this.steps.shift()
       this.done = event.step
       this.progress?.update(event.step, [
-        `${formatRate(tokensPerSecond(this.steps))} tokens/s`,
+        `${formatRate(this.tokensPerSecond(this.steps))} tokens/s`,
         `loss ${event.loss.toFixed(3)}`,
         `epoch ${event.epoch}`,
       ])

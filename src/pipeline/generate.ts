@@ -1,7 +1,7 @@
 // Text in, text out: a model with its tokenizer, decoded as a stream of events. Browser-safe.
-import { calibratorOf, type Calibration, type Calibrator } from './calibration/index.js'
-import type { DecodingOptions } from './config/index.js'
-import { encodeText } from './data/index.js'
+import { calibratorOf, type Calibration, type Calibrator } from '../calibration/index.js'
+import type { DecodingOptions } from '../config/index.js'
+import { encodeText } from '../data/index.js'
 import {
   createPolicy,
   decode,
@@ -9,9 +9,9 @@ import {
   type DecodeOptions,
   type DecoderEngine,
   type Policy,
-} from './decoding/index.js'
-import { ShallowDeepError } from './errors.js'
-import { IncrementalDetokeniser, type Tokenizer } from './tokenizer/index.js'
+} from '../decoding/index.js'
+import { ShallowDeepError } from '../errors.js'
+import { IncrementalDetokeniser, type Tokenizer } from '../tokenizer/index.js'
 
 /** A model that reads and writes text. */
 export interface TextModel {

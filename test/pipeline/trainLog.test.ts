@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { tokensPerSecond, TrainLog, type TimedStep } from '../src/trainLog.node.js'
+import { tokensPerSecond, TrainLog, type TimedStep } from '../../src/pipeline/index.node.js'
 
 const step = (number: number): TimedStep => ({
   type: 'step',

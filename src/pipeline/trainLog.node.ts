@@ -1,7 +1,7 @@
 // The log of a training run: a file of JSON lines that survives kills. Steps are averaged over an interval, everything else
 // is a line of its own.
 import { appendFile, readFile, truncate } from 'node:fs/promises'
-import type { TrainingEvent } from './training/index.js'
+import type { TrainingEvent } from '../training/index.js'
 
 /** A step and how long it took. */
 export type TimedStep = Extract<TrainingEvent, { type: 'step' }> & { readonly ms: number }

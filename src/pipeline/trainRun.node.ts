@@ -1,26 +1,26 @@
 // A training run from files to checkpoints: reads and encodes the data, opens or resumes the run's folder, trains, logs,
 // validates. Yields what happens; prints nothing.
 import { resolve } from 'node:path'
-import type { JsonObject } from './checkpoint/index.js'
-import type { Run } from './checkpoint/index.node.js'
+import type { JsonObject } from '../checkpoint/index.js'
+import type { Run } from '../checkpoint/index.node.js'
 import {
   modelPartOf,
   parseModelConfig,
   trainingPartOf,
   type ModelConfig,
   type TrainRunConfig,
-} from './config/index.js'
-import { encodeExamples, taskByName, type EncodedExamples, type Example } from './data/index.js'
-import { readAllExamples } from './data/index.node.js'
-import type { BackendName, ChosenBackend } from './engines/tfjs/index.js'
-import { chooseBackend } from './engines/tfjs/index.node.js'
-import { ShallowDeepError } from './errors.js'
-import { buildModel, initialWeights, type ShallowDeepModel } from './model/index.js'
-import { openTokenizer, type Tokenizer } from './tokenizer/index.js'
-import { readTokenizer } from './tokenizer/index.node.js'
+} from '../config/index.js'
+import { encodeExamples, taskByName, type EncodedExamples, type Example } from '../data/index.js'
+import { readAllExamples } from '../data/index.node.js'
+import type { BackendName, ChosenBackend } from '../engines/tfjs/index.js'
+import { chooseBackend } from '../engines/tfjs/index.node.js'
+import { ShallowDeepError } from '../errors.js'
+import { buildModel, initialWeights, type ShallowDeepModel } from '../model/index.js'
+import { openTokenizer, type Tokenizer } from '../tokenizer/index.js'
+import { readTokenizer } from '../tokenizer/index.node.js'
 import { TrainLog, type TimedStep } from './trainLog.node.js'
-import { countSteps, train, type TrainingEvent, type ValidationResult } from './training/index.js'
-import { openTrainingRun, resumeRun, saveSnapshot, type ResumedRun } from './training/index.node.js'
+import { countSteps, train, type TrainingEvent, type ValidationResult } from '../training/index.js'
+import { openTrainingRun, resumeRun, saveSnapshot, type ResumedRun } from '../training/index.node.js'
 import {
   logPathOf,
   refuseOtherData,

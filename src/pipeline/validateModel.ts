@@ -1,11 +1,11 @@
 // Validation of a model in training: teacher-forced losses of both exits, and BLEU of what each of them really decodes.
-import { decodeAll, full, staticExit, type DecoderEngine, type Policy } from './decoding/index.js'
-import { encodeText, fillBatch, type EncodedExample, type Example, type TokenBatch } from './data/index.js'
-import { createTfjsEngine } from './engines/tfjs/index.js'
-import { bleu } from './metrics/index.js'
-import type { ShallowDeepModel } from './model/index.js'
-import type { Tokenizer } from './tokenizer/index.js'
-import { validateLosses, type ExitQuality, type ValidationResult } from './training/index.js'
+import { decodeAll, full, staticExit, type DecoderEngine, type Policy } from '../decoding/index.js'
+import { encodeText, fillBatch, type EncodedExample, type Example, type TokenBatch } from '../data/index.js'
+import { createTfjsEngine } from '../engines/tfjs/index.js'
+import { bleu } from '../metrics/index.js'
+import type { ShallowDeepModel } from '../model/index.js'
+import type { Tokenizer } from '../tokenizer/index.js'
+import { validateLosses, type ExitQuality, type ValidationResult } from '../training/index.js'
 
 /** What a model is validated on; made once, used at each validation. */
 export interface ValidationSet {

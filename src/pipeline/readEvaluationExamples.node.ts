@@ -1,8 +1,8 @@
 // A data file as examples that are ready to be decoded and scored.
-import { encodeText, taskByName, type ReadReport } from './data/index.js'
-import { readAllExamples, type ReadOptions } from './data/index.node.js'
-import type { EvaluationExample } from './evaluation/index.js'
-import type { Tokenizer } from './tokenizer/index.js'
+import { encodeText, taskByName, type ReadReport } from '../data/index.js'
+import { readAllExamples, type ReadOptions } from '../data/index.node.js'
+import type { EvaluationExample } from '../evaluation/index.js'
+import type { Tokenizer } from '../tokenizer/index.js'
 
 export interface ReadEvaluationOptions extends ReadOptions {
   readonly tokenizer: Tokenizer

@@ -2,14 +2,14 @@
 // the backend of choice.
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { parseCalibration } from './calibration/index.js'
-import { readCheckpointFolder, readRun, RUN_INDEX_FILE } from './checkpoint/index.node.js'
-import type { ModelConfig } from './config/index.js'
-import { createTfjsEngine, type BackendName, type ChosenBackend } from './engines/tfjs/index.js'
-import { chooseBackend } from './engines/tfjs/index.node.js'
-import { ShallowDeepError } from './errors.js'
+import { parseCalibration } from '../calibration/index.js'
+import { readCheckpointFolder, readRun, RUN_INDEX_FILE } from '../checkpoint/index.node.js'
+import type { ModelConfig } from '../config/index.js'
+import { createTfjsEngine, type BackendName, type ChosenBackend } from '../engines/tfjs/index.js'
+import { chooseBackend } from '../engines/tfjs/index.node.js'
+import { ShallowDeepError } from '../errors.js'
 import type { TextModel } from './generate.js'
-import { openTokenizer } from './tokenizer/index.js'
+import { openTokenizer } from '../tokenizer/index.js'
 
 export interface OpenCheckpointOptions {
   /** Neutral: undefined, which takes the native backend when it is built, else wasm. */

@@ -1,0 +1,2 @@
+// The parts that need a model in training.
+export * from './validateModel.js'
