@@ -45,6 +45,7 @@ async function trainInto(
     readonly training: TrainingConfig
     readonly until?: number
     readonly resume?: Parameters<typeof watch>[0]['resume']
+    readonly validate?: typeof validate
   },
 ): Promise<Watched> {
   const { training, until, resume } = options
@@ -53,7 +54,7 @@ async function trainInto(
   const context = { model, tokenizerJson: TOKENIZER, training }
   return watch(
     {
-      ...{ model, examples, config: training, validate, resume },
+      ...{ model, examples, config: training, resume, validate: options.validate ?? validate },
       signal: controller.signal,
       save: (snapshot) => saveSnapshot(run, snapshot, context),
     },
@@ -173,10 +174,18 @@ describe('resuming', () => {
     it('a checkpoint holds the settings, the progress and the tokenizer, and the run names last and best', async () => {
       await withFolder(async (folder) => {
         const training = tinyTraining(SETTINGS)
-        const { end, snapshots } = await start(folder, { training })
+        const model = tinyModel()
+        let worse = 0
+        const getWorse = async (): Promise<ValidationResult> => {
+          const quality = { loss: ++worse, perplexity: 1, bleu: 7 }
+          return { shallow: quality, deep: quality, agreement: 0.5 }
+        }
+        const { end, snapshots } = await trainInto(folder, model, { training, validate: getWorse })
+        model.dispose()
         const run = await openTrainingRun(folder, training)
         assert.equal(run.last(), join(folder, 'step-9'))
-        assert.equal(run.best(), join(folder, `step-${end!.progress.bestStep}`))
+        assert.equal(run.best(), join(folder, 'step-2'))
+        assert.equal(end!.progress.bestStep, 2)
         const state: unknown = JSON.parse(await readFile(join(folder, 'step-9', 'training.json'), 'utf8'))
         assert.deepEqual(state, { training, progress: end!.progress })
         const resumed = await resumeRun(run, folder, training)
