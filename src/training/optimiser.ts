@@ -94,13 +94,33 @@ function rootMeanSquare(stacked: tf.Tensor): tf.Tensor {
   return tf.sqrt(mean)
 }
 
-class Adafactor implements Optimiser {
-  private readonly moments = new Moments()
+/** What both optimisers have: groups, options, and moments that are saved with a checkpoint. */
+abstract class MomentOptimiser implements Optimiser {
+  protected readonly moments = new Moments()
 
-  constructor(
-    private readonly groups: readonly ParameterGroup[],
-    private readonly options: OptimiserOptions,
-  ) {
+  protected constructor(
+    protected readonly groups: readonly ParameterGroup[],
+    protected readonly options: OptimiserOptions,
+  ) {}
+
+  abstract update(gradients: readonly tf.Tensor[], step: OptimiserStep): void
+
+  readState(): Promise<Map<string, HostWeight>> {
+    return this.moments.read()
+  }
+
+  restoreState(state: HostWeights): void {
+    this.moments.restore(state)
+  }
+
+  dispose(): void {
+    this.moments.dispose()
+  }
+}
+
+class Adafactor extends MomentOptimiser {
+  constructor(groups: readonly ParameterGroup[], options: OptimiserOptions) {
+    super(groups, options)
     for (const { key, shape, names } of groups) {
       if (shape.length === 2) {
         this.moments.define(`row ${key}`, [names.length, shape[0], 1])
@@ -143,30 +163,14 @@ class Adafactor implements Optimiser {
     const rowFactor = tf.rsqrt(tf.div(row, tf.mean(row, 1, true)))
     return tf.mul(tf.mul(gradient, rowFactor), tf.rsqrt(column))
   }
-
-  readState(): Promise<Map<string, HostWeight>> {
-    return this.moments.read()
-  }
-
-  restoreState(state: HostWeights): void {
-    this.moments.restore(state)
-  }
-
-  dispose(): void {
-    this.moments.dispose()
-  }
 }
 
 const ADAM_BETAS = [0.9, 0.999] as const
 const ADAM_EPSILON = 1e-8
 
-class AdamW implements Optimiser {
-  private readonly moments = new Moments()
-
-  constructor(
-    private readonly groups: readonly ParameterGroup[],
-    private readonly options: OptimiserOptions,
-  ) {
+class AdamW extends MomentOptimiser {
+  constructor(groups: readonly ParameterGroup[], options: OptimiserOptions) {
+    super(groups, options)
     for (const { key, shape, names } of groups) {
       this.moments.define(`first ${key}`, [names.length, ...shape])
       this.moments.define(`second ${key}`, [names.length, ...shape])
@@ -193,17 +197,5 @@ class AdamW implements Optimiser {
         group.assign(tf.sub(tf.mul(values, decay), change))
       })
     })
-  }
-
-  readState(): Promise<Map<string, HostWeight>> {
-    return this.moments.read()
-  }
-
-  restoreState(state: HostWeights): void {
-    this.moments.restore(state)
-  }
-
-  dispose(): void {
-    this.moments.dispose()
   }
 }
