@@ -11,7 +11,13 @@ import {
 import type { EncodedExample } from '../../src/data/index.js'
 import { buildModel, initialWeights, type ShallowDeepModel } from '../../src/model/index.js'
 import { Random } from '../../src/random.js'
-import { train, type Snapshot, type TrainingEvent, type TrainOptions } from '../../src/training/index.js'
+import {
+  train,
+  type Snapshot,
+  type TrainingEvent,
+  type TrainOptions,
+  type ValidationResult,
+} from '../../src/training/index.js'
 
 export type StepEvent = Extract<TrainingEvent, { type: 'step' }>
 export type EndEvent = Extract<TrainingEvent, { type: 'end' }>
@@ -83,6 +89,16 @@ export async function watch(
     steps: events.filter((event) => event.type === 'step'),
     snapshots,
     end: events.find((event) => event.type === 'end'),
+  }
+}
+
+/** A validation that answers the given losses (shallow, deep) in turn. */
+export function scriptedValidation(losses: readonly (readonly [number, number])[]) {
+  let calls = 0
+  return async (): Promise<ValidationResult> => {
+    const [shallow, deep] = losses[calls++ % losses.length]
+    const quality = (loss: number) => ({ loss, perplexity: Math.exp(loss), bleu: null })
+    return { shallow: quality(shallow), deep: quality(deep), agreement: 0.5 }
   }
 }
 
