@@ -46,6 +46,13 @@ const unit = z.number().min(0).max(1)
 const count = z.number().int().nonnegative()
 const positivePair = z.tuple([z.number().positive(), z.number().positive()]).readonly()
 
+/** Schema of {@link LabelCheckDiagnostics}. */
+export const labelCheckSchema: z.ZodType<LabelCheckDiagnostics> = z.strictObject({
+  code: z.enum(['calibration.labels-kept', 'calibration.labels-raised', 'calibration.labels-refused']),
+  evidenceCount: count,
+  agreement: unit.nullable(),
+})
+
 /** Schema of {@link CalibratorDiagnostics}, for restoring. */
 export const calibratorDiagnosticsSchema: z.ZodType<CalibratorDiagnostics> = z.strictObject({
   code: z.string(),
@@ -54,13 +61,7 @@ export const calibratorDiagnosticsSchema: z.ZodType<CalibratorDiagnostics> = z.s
   agreement: unit.nullable(),
   threshold: unit,
   proposedThreshold: unit,
-  labelCheck: z
-    .strictObject({
-      code: z.enum(['calibration.labels-kept', 'calibration.labels-raised', 'calibration.labels-refused']),
-      evidenceCount: count,
-      agreement: unit.nullable(),
-    })
-    .nullable(),
+  labelCheck: labelCheckSchema.nullable(),
   mixture: z.strictObject({ alpha: positivePair, beta: positivePair, weight: positivePair }).nullable(),
   logLikelihood: z.number().nullable(),
 })

@@ -19,6 +19,7 @@ export type {
 export { betaMixture } from './betaMixtureCalibrator.js'
 export { calibrate, calibratorOf, parseCalibration } from './calibrate.js'
 export type { CalibrateOptions, Calibration } from './calibrate.js'
+export { labelCheckSchema } from './calibrator.js'
 export type {
   Calibrator,
   CalibratorDiagnostics,

@@ -1,13 +1,12 @@
 // The one decoding loop. Every policy runs through it: each step puts in the newest token of each row, runs the segments
 // one after the other until the policy lets the position leave, and otherwise flushes the stack through the last one.
-import type { Calibrator } from '../calibration/index.js'
 import { loopOptionsSchema, parseConfig } from '../config/index.js'
 import type { LoopOptions, LoopOptionsInput } from '../config/index.js'
 import { ShallowDeepError } from '../errors.js'
 import { confidenceMeasure } from './confidence.js'
 import type { DecoderEngine, DecoderSession, EngineInfo } from './engine.js'
 import type { CommitEvent, DecodeEvent, TextStream, TokenEvent } from './events.js'
-import type { Policy } from './policies/index.js'
+import { policyCalibrator, type Policy } from './policies/index.js'
 import { exitKind, RowState } from './state.js'
 import type { Emission } from './state.js'
 
@@ -95,7 +94,7 @@ function startRow(
   const { row: index, threshold, stream } = start
   // What is provisional must be verified; and a calibrator must not miss the positions that end on the stack.
   const flushesAtEnd =
-    policy.verify !== undefined || (flushAtEnd ?? calibratorOf(policy)?.wantsEvidence(index) ?? false)
+    policy.verify !== undefined || (flushAtEnd ?? policyCalibrator(policy)?.wantsEvidence(index) ?? false)
   const state = new RowState({ index, threshold, maxNewTokens, flushesAtEnd, info })
   return { state, stream, text: '', numCommitted: 0 }
 }
@@ -115,7 +114,7 @@ async function* decodeRows(
     const ended = inPhase(active, 'ended')
     active = active.filter((row) => !ended.includes(row))
     if (active.length === 0) {
-      const calibrator = calibratorOf(plan.policy)
+      const calibrator = policyCalibrator(plan.policy)
       for (const { state } of rows) calibrator?.observe(isWhole(state, plan) ? state.observed : [])
     }
     yield* events
@@ -125,7 +124,7 @@ async function* decodeRows(
 
 /** Whether a row's evidence may move a threshold: not where a calibrator chose to go without its last positions. */
 function isWhole({ settings }: RowState, { policy, flushAtEnd }: Plan): boolean {
-  return settings.flushesAtEnd || flushAtEnd === false || !calibratorOf(policy)?.isAdaptive
+  return settings.flushesAtEnd || flushAtEnd === false || !policyCalibrator(policy)?.isAdaptive
 }
 
 /** One token further for each row, except where a flush takes some back. */
@@ -227,17 +226,13 @@ function layersOf(segment: number, exits: readonly number[]): number {
   return exits[segment] - (segment === 0 ? 0 : exits[segment - 1])
 }
 
-function calibratorOf({ threshold }: Policy): Calibrator | undefined {
-  return typeof threshold === 'object' && threshold !== null ? threshold : undefined
-}
-
 /** The rows' thresholds, as they are at this moment. */
 function thresholdsOf(
   policy: Policy,
   thresholds: readonly number[] | undefined,
   numRows: number,
 ): readonly (number | null)[] {
-  const common = calibratorOf(policy)?.threshold ?? (policy.threshold as number | null)
+  const common = policyCalibrator(policy)?.threshold ?? (policy.threshold as number | null)
   const all = common === null ? undefined : thresholds
   const perRow = all ?? Array.from({ length: numRows }, () => common)
   const isInRange = (x: number | null) => x === null || (x >= 0 && x <= 1)

@@ -3,6 +3,7 @@
 import type { Calibrator } from '../calibration/index.js'
 import {
   decode,
+  policyCalibrator,
   type DecoderEngine,
   type DecodeOptions,
   type Policy,
@@ -74,7 +75,7 @@ export async function measure(options: MeasureOptions): Promise<Measurement[]> {
   return runs.map(({ setting, policy, sequences }) => ({
     setting,
     sequences,
-    calibrator: calibratorOf(policy),
+    calibrator: policyCalibrator(policy),
   }))
 }
 
@@ -97,8 +98,4 @@ async function timeSequence(job: {
     else if (event.type === 'end') result = event.result
   }
   return { result: result!, encoderMs: encodedAt - start, decodingMs: now() - encodedAt }
-}
-
-function calibratorOf({ threshold }: Policy): Calibrator | undefined {
-  return typeof threshold === 'object' && threshold !== null ? threshold : undefined
 }

@@ -1,7 +1,12 @@
 // The JSON that `evaluate` and `ablate thresholds` print, as types and as schemas that check it when it is read back.
 // No measuring here: reports read these and nothing else. Keys that only reports need are optional and marked so.
 import { z } from 'zod'
-import type { CalibratorDiagnostics, ConfidenceHistogram, DensityCurves } from '../calibration/index.js'
+import {
+  labelCheckSchema,
+  type CalibratorDiagnostics,
+  type ConfidenceHistogram,
+  type DensityCurves,
+} from '../calibration/index.js'
 import { parseConfig } from '../config/index.js'
 import type { Exit } from '../decoding/index.js'
 
@@ -160,13 +165,7 @@ const evidenceSchema: z.ZodType<EvidenceSummary> = z.looseObject({
     agreement: unit.nullable(),
     threshold: unit,
     proposedThreshold: unit,
-    labelCheck: z
-      .strictObject({
-        code: z.enum(['calibration.labels-kept', 'calibration.labels-raised', 'calibration.labels-refused']),
-        evidenceCount: count,
-        agreement: unit.nullable(),
-      })
-      .nullable(),
+    labelCheck: labelCheckSchema.nullable(),
     mixture: z.strictObject({ alpha: pair, beta: pair, weight: pair }).nullable(),
   }),
   histogram: z.strictObject({ agree: z.array(count), disagree: z.array(count) }),

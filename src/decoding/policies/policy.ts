@@ -47,3 +47,8 @@ export interface Policy {
 export function shallowAndDeep(info: EngineInfo): readonly number[] {
   return [info.shallowLayers, info.decoderLayers]
 }
+
+/** The calibrator that a policy's threshold comes from; undefined where it is a number or there is none. */
+export function policyCalibrator({ threshold }: Policy): Calibrator | undefined {
+  return typeof threshold === 'object' && threshold !== null ? threshold : undefined
+}
