@@ -8,7 +8,7 @@ import { taskByName } from '../data/index.js'
 import { ShallowDeepError } from '../errors.js'
 import type { EvaluationData } from '../pipeline/index.node.js'
 import type { EvaluatedOutput, EvaluationOptions } from '../evaluation/index.js'
-import { metricByName } from '../metrics/index.js'
+import { METRIC_NAMES, metricByName } from '../metrics/index.js'
 import type { OpenedCheckpoint } from '../pipeline/index.node.js'
 import type { ReportedResults } from '../report/index.js'
 import type { CommandContext } from './command.js'
@@ -21,9 +21,7 @@ export const measureShape = {
     .array(z.string())
     .min(1)
     .optional()
-    .describe(
-      'bleu, chrf, chrf++, rouge1, rouge2, rougeL, rougeLsum, exactMatch, f1; default: those of the task',
-    )
+    .describe(`${METRIC_NAMES.join(', ')}; default: those of the task`)
     .meta({ placeholder: 'names' }),
   warmUp: z
     .number()

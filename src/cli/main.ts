@@ -45,6 +45,11 @@ const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/ablate.js'),
   },
   {
+    name: 'score',
+    summary: "score any system's predictions against a data file's references",
+    load: () => import('./commands/score.js'),
+  },
+  {
     name: 'info',
     summary: 'versions, the backends found, the one chosen and why',
     load: () => import('./commands/info.js'),

@@ -1,4 +1,5 @@
 // Every configuration of the project: schema, defaults, checking.
+export * from './bootstrap.js'
 export * from './calibration.js'
 export * from './decoding.js'
 export * from './expectation.js'

@@ -1,4 +1,5 @@
-// What a data set is made of: a source text and its references, as read from a file and before any task or tokenizer.
+// What a data set is made of: a source text and its references, as read from a file and before any task or tokenizer; and
+// what a system answers.
 
 /** One row of a data set. */
 export interface Example {
@@ -6,6 +7,16 @@ export interface Example {
   readonly source: string
   /** The references; empty only where a file was read for its sources alone (`hasTarget: false`). */
   readonly targets: readonly string[]
+}
+
+/** What a system answered to one example. */
+export interface Prediction {
+  readonly text: string
+  /** Token ids of the answer, with the end of sequence where it ended so; undefined where they are not known. */
+  readonly tokens?: readonly number[]
+  /** What decoding these tokens took, encoder apart; undefined where it was not timed, as the next. */
+  readonly decodingMs?: number
+  readonly encoderMs?: number
 }
 
 /** A row that was left out, where it stands and why. */

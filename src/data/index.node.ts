@@ -1,2 +1,3 @@
 // Data files.
+export * from './predictions.node.js'
 export * from './read.node.js'

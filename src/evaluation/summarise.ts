@@ -1,15 +1,10 @@
 // From timed sequences to the figures of one result row.
 import { calibrate } from '../calibration/index.js'
 import type { DecoderEngine } from '../decoding/index.js'
-import { bootstrapInterval, describeMetric, segmentStatistics, type Metric } from '../metrics/index.js'
+import type { Metric } from '../metrics/index.js'
 import type { Measurement, TimedSequence } from './measure.js'
-import type {
-  EvaluationResult,
-  EvidenceSummary,
-  ExitsResult,
-  LatencyResult,
-  QualityScore,
-} from './results.js'
+import type { EvaluationResult, EvidenceSummary, ExitsResult, LatencyResult } from './results.js'
+import { scoreTexts } from './score.js'
 
 /** What stays the same for all rows of an evaluation. */
 export interface SummaryContext {
@@ -39,9 +34,7 @@ export function summarise(measurement: Measurement, context: SummaryContext): Ev
     threads: info.threads,
     examples: sequences.length,
     tokens: numTokens(sequences),
-    quality: Object.fromEntries(
-      context.metrics.map((metric) => [metric.name, scoreTexts(metric, texts, context)]),
-    ),
+    quality: scoreTexts(texts, context.references, { metrics: context.metrics }),
     latency: summariseLatency(sequences),
     exits: summariseExits(sequences, info),
     speedup: context.full ? msPerToken(context.full.sequences, false) / msPerToken(sequences, false) : null,
@@ -60,13 +53,6 @@ function describe({ setting, calibrator }: Measurement): Pick<EvaluationResult, 
   const policy = setting.createPolicy()
   if (calibrator) return { policy: policy.name, threshold: calibrator.isAdaptive ? 'adaptive' : 'calibrated' }
   return { policy: policy.name, threshold: policy.threshold as number | null }
-}
-
-function scoreTexts(metric: Metric, texts: readonly string[], { references }: SummaryContext): QualityScore {
-  const signature = describeMetric(metric, references)
-  if (texts.length === 1) return { score: metric.score(texts, references), low: null, high: null, signature }
-  const { score, low, high } = bootstrapInterval(metric, segmentStatistics(metric, texts, references))
-  return { score, low, high, signature }
 }
 
 function numTokens(sequences: readonly TimedSequence[]): number {

@@ -1,6 +1,6 @@
 // BLEU (Papineni et al., 2002) as sacreBLEU 2.6 computes it, up to 4-grams: corpus and sentence scores, effective
 // order, and the smoothings that Chen and Cherry (2014) compare.
-import { defineMetric, type Metric } from './metric.js'
+import { defineMetric, type Metric, type MetricDefinition } from './metric.js'
 import { countNgrams, countShared, numNgrams } from './ngrams.js'
 import { tokenizeText, type TextTokenizerName } from './textTokenizers.js'
 
@@ -49,14 +49,32 @@ const DEFAULT_SMOOTHING_VALUE: Readonly<Record<BleuSmoothing, number | undefined
 }
 
 /**
- * BLEU as a metric. Its statistics are [hypothesis length, reference length, 4 match counts, 4 totals].
- * A score of a single segment wants `effectiveOrder`.
+ * BLEU as a metric, named `bleu`, or by its tokenizer `bleu-intl` and `bleu-char`. Its statistics are [hypothesis length,
+ * reference length, 4 match counts, 4 totals]. A score of a single segment wants `effectiveOrder`: {@link sentenceBleu}.
  */
 export function bleu(options: BleuOptions = {}): Metric {
+  return defineMetric(bleuDefinition(options))
+}
+
+/**
+ * The mean of sentence BLEU, with effective order unless told otherwise, as sacreBLEU's `sentence_bleu` scores each
+ * segment; named as {@link bleu} is, with `-sentence` behind it. Its statistics are [score in 0..100].
+ */
+export function sentenceBleu(options: BleuOptions = {}): Metric {
+  const { name, settings, statistics, aggregate } = bleuDefinition({ effectiveOrder: true, ...options })
+  return defineMetric({
+    name: `${name}-sentence`,
+    settings: { ...settings, mean: 'sentence' },
+    statistics: (hypothesis, references) => [aggregate(statistics(hypothesis, references), 1)],
+    aggregate: (sums, numSegments) => sums[0] / numSegments,
+  })
+}
+
+function bleuDefinition(options: BleuOptions): MetricDefinition {
   const { tokenizer = '13a', smoothing = 'exp', effectiveOrder = false, lowercase = false } = options
   const value = smoothingValueOf(options)
-  return defineMetric({
-    name: 'bleu',
+  return {
+    name: tokenizer === '13a' ? 'bleu' : `bleu-${tokenizer}`,
     settings: {
       case: lowercase ? 'lc' : 'mixed',
       eff: effectiveOrder ? 'yes' : 'no',
@@ -68,7 +86,7 @@ export function bleu(options: BleuOptions = {}): Metric {
       return collectStatistics(tokens(hypothesis), references.map(tokens))
     },
     aggregate: (sums) => computeBleu(sums, options).score,
-  })
+  }
 }
 
 /**

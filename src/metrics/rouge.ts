@@ -22,12 +22,12 @@ export interface RougeScore {
 }
 
 /**
- * ROUGE as a metric: the mean F-measure in per cent, over the best reference of each segment.
+ * ROUGE as a metric, named by its type, with `-stem` behind it where it stems: the mean F-measure in per cent, over the best reference of each segment.
  * Its statistics are [F in 0..1].
  */
 export function rouge(type: RougeType, options: RougeOptions = {}): Metric {
   return defineMetric({
-    name: type,
+    name: options.stem ? `${type}-stem` : type,
     settings: { case: 'lc', tok: 'rouge-score', stem: options.stem ? 'porter' : 'no', multi: 'best' },
     statistics: (hypothesis, references) => [
       computeRouge(hypothesis, references, { type, stem: options.stem }).fMeasure,

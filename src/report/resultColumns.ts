@@ -31,9 +31,10 @@ export const policyColumn: ResultColumn = {
 
 function qualityColumn(metric: string): ResultColumn {
   const title = metricTitle(metric)
+  const [first, ...rest] = title.split(' ')
   return {
     key: metric,
-    header: ['', title],
+    header: rest.length > 0 ? [first, rest.join(' ')] : ['', title],
     title,
     meaning: 'Quality of the outputs, 0 to 100, higher is better',
     align: 'right',

@@ -18,12 +18,19 @@ export const BEST_FIXED_MARK = '*'
 
 const METRIC_NAMES: Readonly<Record<string, string>> = {
   bleu: 'BLEU',
+  'bleu-intl': 'BLEU intl',
+  'bleu-char': 'BLEU char',
+  'bleu-sentence': 'BLEU sentence',
   chrf: 'chrF',
   'chrf++': 'chrF++',
   rouge1: 'ROUGE-1',
   rouge2: 'ROUGE-2',
   rougeL: 'ROUGE-L',
   rougeLsum: 'ROUGE-Lsum',
+  'rouge1-stem': 'ROUGE-1 stem',
+  'rouge2-stem': 'ROUGE-2 stem',
+  'rougeL-stem': 'ROUGE-L stem',
+  'rougeLsum-stem': 'ROUGE-Lsum stem',
   exactMatch: 'exact match',
   f1: 'F1',
 }

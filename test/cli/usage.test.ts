@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { METRIC_NAMES } from '../../src/metrics/index.js'
 import { runCommand, startCommand, temporaryFolder } from './runCommand.js'
 
 const folder = temporaryFolder('usage')
@@ -173,8 +174,7 @@ const MISTAKES: readonly Mistake[] = [
   {
     name: 'an unknown metric',
     words: ['evaluate', '--checkpoint', missing, '--data', data, '--metrics', 'bleu,rogue1'],
-    error:
-      'unknown metric rogue1, expected one of bleu, chrf, chrf++, rouge1, rouge2, rougeL, rougeLsum, exactMatch, f1',
+    error: `unknown metric rogue1, expected one of ${METRIC_NAMES.join(', ')}`,
     hint: 'Did you mean rouge1?',
   },
   {
@@ -215,6 +215,7 @@ const COMMANDS = [
   ['calibrate'],
   ['evaluate'],
   ['ablate', 'thresholds'],
+  ['score'],
   ['info'],
 ]
 

@@ -5,6 +5,7 @@ import {
   computeBleu,
   describeMetric,
   segmentStatistics,
+  sentenceBleu,
   sumStatistics,
   tokenizeText,
   type BleuOptions,
@@ -69,6 +70,24 @@ describe('BLEU', () => {
       }
     })
   }
+
+  it('of sentences is the mean of what sacreBLEU gives the 233 of them, with each tokenizer', () => {
+    for (const tokenizer of TOKENIZERS) {
+      const metric = sentenceBleu({ tokenizer })
+      for (const { candidate, references, bleu: expected } of golden.segments) {
+        const [score] = metric.statistics(candidate, references)
+        assertClose(score, expected[tokenizer].score, JSON.stringify(candidate))
+      }
+      const mean = golden.segments.reduce((sum, segment) => sum + segment.bleu[tokenizer].score, 0) / 233
+      const texts = golden.segments.map(({ candidate }) => candidate)
+      const references = golden.segments.map((segment) => segment.references)
+      assertClose(metric.score(texts, references), mean, tokenizer)
+    }
+    assert.deepEqual(
+      TOKENIZERS.map((tokenizer) => sentenceBleu({ tokenizer }).name),
+      ['bleu-sentence', 'bleu-intl-sentence', 'bleu-char-sentence'],
+    )
+  })
 
   it('scores all 233 sentences as sacreBLEU does without effective order, in lower case, with each smoothing', () => {
     for (const segment of golden.segments) {

@@ -10,13 +10,25 @@ import {
 
 describe('every metric', () => {
   it('is known by its own name and says its version', () => {
-    assert.equal(METRIC_NAMES.length, 9)
+    assert.equal(METRIC_NAMES.length, 16)
     for (const name of METRIC_NAMES) {
       const metric = metricByName(name)
       assert.equal(metric.name, name)
       assert.ok(metric.signature.endsWith(`|version:${METRICS_VERSION}`))
       assert.match(metric.signature, /^(?:[a-z]+:[^|:]+\|)+version:[^|:]+$/)
     }
+  })
+
+  it('has the settings that its name says', () => {
+    const signatureOf = (name: string) => metricByName(name).signature
+    for (const tokenizer of ['intl', 'char']) {
+      assert.match(signatureOf(`bleu-${tokenizer}`), new RegExp(`\\|tok:${tokenizer}\\|`))
+    }
+    for (const type of ['rouge1', 'rouge2', 'rougeL', 'rougeLsum']) {
+      assert.match(signatureOf(type), /\|stem:no\|/)
+      assert.match(signatureOf(`${type}-stem`), /\|stem:porter\|/)
+    }
+    assert.match(signatureOf('bleu-sentence'), /\|eff:yes\|.*\|mean:sentence\|/)
   })
 
   it('gives 100 to a text that is its own reference, and 0 to one that shares nothing', () => {
