@@ -1,30 +1,35 @@
 // The canonical checkpoint as a set of named files in memory: what stands in config.json, model.safetensors,
 // tokenizer.json, calibration.json and README.md. Where the files come from or go to is the caller's.
 import { ShallowDeepError } from '../errors.js'
-import { findJsonError } from './jsonPosition.js'
+import { parseJsonObject, toJsonText } from './json.js'
+import type { JsonObject } from './json.js'
 import { readSafetensors } from './safetensors.js'
-import { writeSafetensors } from './safetensorsWriter.js'
-import { fromHuggingFaceTensors, toHuggingFaceTensors } from './weights.js'
+import { encodeSafetensors, joinBytes } from './safetensorsWriter.js'
+import type { FloatDtype } from './safetensorsWriter.js'
+import { checkShards, parseShardIndex, SHARD_INDEX_FILE } from './shards.js'
+import type { Tensor } from './tensor.js'
+import { fromHuggingFaceTensors, planHuggingFaceTensors } from './weights.js'
 import type { ModelWeights } from './weights.js'
 
-/** Names of the files that a checkpoint's reader looks at. The first two must be there. */
-export const CHECKPOINT_FILES = [
-  'config.json',
-  'model.safetensors',
-  'tokenizer.json',
-  'calibration.json',
-] as const
+/** Name of the file of weights. */
+export const WEIGHTS_FILE = 'model.safetensors'
 
-/** A parsed JSON object. */
-export type JsonObject = Readonly<Record<string, unknown>>
+/** Names of the files that a checkpoint's reader looks at; the weights may also be in shards ({@link SHARD_INDEX_FILE}). */
+export const CHECKPOINT_FILES = ['config.json', WEIGHTS_FILE, 'tokenizer.json', 'calibration.json'] as const
 
-/** A checkpoint's contents. */
-export interface Checkpoint extends ModelWeights {
+/** What a checkpoint's folder holds beside the weights. */
+export interface CheckpointAttachments {
   /** The parsed tokenizer.json, in the Hugging Face format; unchecked beyond being an object. */
   readonly tokenizerJson?: JsonObject
   /** The parsed calibration.json; unchecked beyond being an object. */
   readonly calibration?: JsonObject
 }
+
+/** A checkpoint's contents. */
+export interface Checkpoint extends ModelWeights, CheckpointAttachments {}
+
+/** A file to be written: its bytes, its text, or its bytes in pieces that are made as they are written. */
+export type FileContent = Uint8Array | string | Iterable<Uint8Array>
 
 /** A checkpoint's contents to be written. */
 export interface CheckpointContents extends Checkpoint {
@@ -34,34 +39,49 @@ export interface CheckpointContents extends Checkpoint {
   readonly otherFiles?: ReadonlyMap<string, Uint8Array | string>
 }
 
+/** How weights are stored; default `float32`. */
+export interface StorageOptions {
+  readonly dtype?: FloatDtype
+}
+
 /**
- * The files of a checkpoint by name, ready to be written. `dtype`: how the weights are stored, default `float32`.
- * Throws what {@link toHuggingFaceTensors} and {@link writeSafetensors} throw.
+ * The files of a checkpoint by name, ready to be written. Throws what {@link planHuggingFaceTensors} and
+ * {@link encodeSafetensors} throw.
  */
 export function toCheckpointFiles(
   contents: CheckpointContents,
-  options: { readonly dtype?: 'float32' | 'float16' } = {},
+  options: StorageOptions = {},
 ): Map<string, Uint8Array | string> {
-  const { tensors, configJson } = toHuggingFaceTensors(contents)
-  const files = new Map<string, Uint8Array | string>(contents.otherFiles)
-  files.set('config.json', toText(configJson))
+  const files = streamCheckpointFiles(contents, options)
+  return new Map(
+    [...files].map(([name, content]) => [
+      name,
+      typeof content === 'string' || content instanceof Uint8Array ? content : joinBytes(content),
+    ]),
+  )
+}
+
+/** The same with the weights in pieces, so that they are not in memory a second time. Writing throws, too. */
+export function streamCheckpointFiles(
+  contents: CheckpointContents,
+  options: StorageOptions = {},
+): Map<string, FileContent> {
+  const { tensors, configJson } = planHuggingFaceTensors(contents)
+  const files = new Map<string, FileContent>(contents.otherFiles)
+  files.set('config.json', toJsonText(configJson))
   // The Hugging Face ecosystem asks for the format of the tensors' maker; "pt" means the layout of PyTorch.
-  const dtype = options.dtype ?? 'float32'
-  files.set('model.safetensors', writeSafetensors(tensors, { metadata: { format: 'pt' }, dtype }))
-  if (contents.tokenizerJson) files.set('tokenizer.json', toText(contents.tokenizerJson))
-  if (contents.calibration) files.set('calibration.json', toText(contents.calibration))
+  files.set(WEIGHTS_FILE, encodeSafetensors(tensors, { metadata: { format: 'pt' }, dtype: options.dtype }))
+  if (contents.tokenizerJson) files.set('tokenizer.json', toJsonText(contents.tokenizerJson))
+  if (contents.calibration) files.set('calibration.json', toJsonText(contents.calibration))
   if (contents.modelCard !== undefined) files.set('README.md', contents.modelCard)
   return files
 }
 
-function toText(json: JsonObject): string {
-  return `${JSON.stringify(json, null, 2)}\n`
-}
-
 /**
- * A checkpoint from its files by name ({@link CHECKPOINT_FILES}; others are not looked at).
+ * A checkpoint from its files by name ({@link CHECKPOINT_FILES}, {@link SHARD_INDEX_FILE} and the shards that it names;
+ * others are not looked at).
  * Throws `checkpoint.missing-file`, `checkpoint.bad-json` (with line and column), `checkpoint.wrong-type` (JSON that is no
- * object) and what {@link readSafetensors} and {@link fromHuggingFaceTensors} throw.
+ * object), `checkpoint.bad-index` and what {@link readSafetensors} and {@link fromHuggingFaceTensors} throw.
  * @param source the folder's name, for messages
  */
 export function fromCheckpointFiles(
@@ -69,64 +89,56 @@ export function fromCheckpointFiles(
   source: string,
   options: { readonly shallowLayers?: number } = {},
 ): Checkpoint {
-  const configJson = parseJsonObject(requireFile(files, 'config.json', source), `${source}/config.json`)
-  const weightsFile = `${source}/model.safetensors`
-  const { tensors } = readSafetensors(requireFile(files, 'model.safetensors', source), weightsFile)
-  const model = fromHuggingFaceTensors(tensors, configJson, source, options)
+  const configJson = parseConfigJson(files.get('config.json'), source)
+  const model = fromHuggingFaceTensors(readTensors(files, source), configJson, source, options)
+  return { ...model, ...parseAttachments(files, source) }
+}
+
+function readTensors(files: ReadonlyMap<string, Uint8Array>, source: string): ReadonlyMap<string, Tensor> {
+  const read = (bytes: Uint8Array, name: string) => readSafetensors(bytes, `${source}/${name}`).tensors
+  const whole = files.get(WEIGHTS_FILE)
+  if (whole) return read(whole, WEIGHTS_FILE)
+  const indexBytes = files.get(SHARD_INDEX_FILE)
+  if (!indexBytes) throw missingFile(WEIGHTS_FILE, source)
+  const indexSource = `${source}/${SHARD_INDEX_FILE}`
+  const index = parseShardIndex(parseJsonObject(indexBytes, indexSource), indexSource)
+  const shards = new Map(
+    index.files.map((name) => {
+      const bytes = files.get(name)
+      if (!bytes) throw missingFile(name, source)
+      return [name, read(bytes, name)]
+    }),
+  )
+  checkShards(index, new Map([...shards].map(([name, tensors]) => [name, tensors.keys()])), indexSource)
+  return new Map([...shards.values()].flatMap((tensors) => [...tensors]))
+}
+
+/** The parsed config.json. Throws `checkpoint.missing-file`, `checkpoint.bad-json` and `checkpoint.wrong-type`. */
+export function parseConfigJson(bytes: Uint8Array | undefined, source: string): JsonObject {
+  if (!bytes) throw missingFile('config.json', source)
+  return parseJsonObject(bytes, `${source}/config.json`)
+}
+
+/** What is there beside the weights. Throws `checkpoint.bad-json` and `checkpoint.wrong-type`. */
+export function parseAttachments(
+  files: ReadonlyMap<string, Uint8Array>,
+  source: string,
+): CheckpointAttachments {
   const optional = (name: string) => {
     const bytes = files.get(name)
     return bytes && parseJsonObject(bytes, `${source}/${name}`)
   }
   const tokenizerJson = optional('tokenizer.json')
   const calibration = optional('calibration.json')
-  return { ...model, ...(tokenizerJson && { tokenizerJson }), ...(calibration && { calibration }) }
+  return { ...(tokenizerJson && { tokenizerJson }), ...(calibration && { calibration }) }
 }
 
-function requireFile(files: ReadonlyMap<string, Uint8Array>, name: string, source: string): Uint8Array {
-  const bytes = files.get(name)
-  if (bytes) return bytes
-  throw new ShallowDeepError({
+/** The error for a file that a checkpoint needs and has not. */
+export function missingFile(name: string, source: string): ShallowDeepError {
+  return new ShallowDeepError({
     code: 'checkpoint.missing-file',
     message: `${source}: expected a file ${name}, there is none`,
-    hint: `a checkpoint has ${CHECKPOINT_FILES.slice(0, 2).join(' and ')}; one in shards or as .bin must be converted`,
+    hint: `a checkpoint has config.json and ${WEIGHTS_FILE} (or ${SHARD_INDEX_FILE} and its shards); one as .bin must be converted`,
     details: { source, name },
-  })
-}
-
-/**
- * The JSON object in `bytes`. Throws `checkpoint.bad-json` (no UTF-8, or no JSON: with line and column) and
- * `checkpoint.wrong-type` (JSON, but no object).
- */
-export function parseJsonObject(bytes: Uint8Array, source: string): JsonObject {
-  let text: string
-  try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
-  } catch {
-    throw badJson(source, 'is no UTF-8 text', {})
-  }
-  const place = findJsonError(text)
-  if (place) {
-    const what =
-      text.trim() === '' ? 'is empty' : `is no JSON from line ${place.line}, column ${place.column} on`
-    throw badJson(source, what, place)
-  }
-  const value: unknown = JSON.parse(text)
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new ShallowDeepError({
-      code: 'checkpoint.wrong-type',
-      message: `${source}: expected a JSON object, got ${value === null ? 'null' : Array.isArray(value) ? 'an array' : `a ${typeof value}`}`,
-      hint: 'is it the right file?',
-      details: { source },
-    })
-  }
-  return value as JsonObject
-}
-
-function badJson(source: string, what: string, details: JsonObject): ShallowDeepError {
-  return new ShallowDeepError({
-    code: 'checkpoint.bad-json',
-    message: `${source} ${what}`,
-    hint: 'the file is damaged or was edited by hand: correct it or copy it again',
-    details: { source, ...details },
   })
 }

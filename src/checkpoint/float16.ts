@@ -1,4 +1,4 @@
-// Half precision: IEEE 754 binary16 both ways and bfloat16 to float32, on whole arrays. Works on the bits, so that NaN
+// Half precision: IEEE 754 binary16 and bfloat16 to float32 and back, on whole arrays. Works on the bits, so that NaN
 // payloads survive; typed arrays are little-endian on every platform that JavaScript engines run on, as the files are.
 
 /**
@@ -27,19 +27,48 @@ function makeTable(): Uint32Array {
   return table
 }
 
-/** Float32 values of half-precision bit patterns; exact for every pattern. */
-export function widenFloat16(halves: Uint16Array): Float32Array {
+/** Float32 values of half-precision bit patterns, in `target` (as long; default a new array); exact for every pattern. */
+export function widenFloat16(
+  halves: Uint16Array,
+  target: Float32Array = new Float32Array(halves.length),
+): Float32Array {
   const table = (float32BitsOfHalf ??= makeTable())
-  const bits = new Uint32Array(halves.length)
+  const bits = new Uint32Array(target.buffer, target.byteOffset, target.length)
   for (let i = 0; i < bits.length; i++) bits[i] = table[halves[i]]
-  return new Float32Array(bits.buffer)
+  return target
 }
 
-/** Float32 values of bfloat16 bit patterns (the upper half of a float32); exact. */
-export function widenBfloat16(halves: Uint16Array): Float32Array {
-  const bits = new Uint32Array(halves.length)
+/** Float32 values of bfloat16 bit patterns (the upper half of a float32), in `target` likewise; exact. */
+export function widenBfloat16(
+  halves: Uint16Array,
+  target: Float32Array = new Float32Array(halves.length),
+): Float32Array {
+  const bits = new Uint32Array(target.buffer, target.byteOffset, target.length)
   for (let i = 0; i < bits.length; i++) bits[i] = halves[i] << 16
-  return new Float32Array(bits.buffer)
+  return target
+}
+
+/**
+ * Writes the nearest bfloat16 pattern of each value into `target` (as long as `values`); ties go to the even one,
+ * infinities stay, a NaN stays a NaN with the upper bits of its payload.
+ * Returns the index of the first finite value whose nearest bfloat16 is infinite (above about 3.39e38), else -1.
+ */
+export function narrowToBfloat16(values: Float32Array, target: Uint16Array): number {
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length)
+  let firstOverflow = -1
+  for (let i = 0; i < bits.length; i++) {
+    const word = bits[i]
+    if ((word & 0x7fffffff) > 0x7f800000) {
+      // The quiet bit keeps a payload that lies in the lower half from becoming an infinity.
+      target[i] = (word >>> 16) & 0x7f ? word >>> 16 : (word >>> 16) | 0x40
+      continue
+    }
+    // Adding half of the last kept bit, less one where that bit is 0, rounds to even.
+    target[i] = (word + 0x7fff + ((word >>> 16) & 1)) >>> 16
+    const isInfinite = (target[i] & 0x7f80) === 0x7f80
+    if (isInfinite && (word & 0x7f800000) !== 0x7f800000 && firstOverflow < 0) firstOverflow = i
+  }
+  return firstOverflow
 }
 
 /**

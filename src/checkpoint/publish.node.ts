@@ -5,9 +5,10 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { ShallowDeepError } from '../errors.js'
+import type { FileContent } from './files.js'
 
 /** Contents of the files of one folder, by name; names without separators. */
-export type FolderContents = ReadonlyMap<string, Uint8Array | string>
+export type FolderContents = ReadonlyMap<string, FileContent>
 
 export interface PublishOptions {
   /** Replace a folder that is there; default false. */
@@ -127,13 +128,23 @@ export async function replaceFile(path: string, content: Uint8Array | string): P
   }
 }
 
-/** The bytes of a file, undefined where there is none. Throws `checkpoint.unreadable`. */
-export async function readIfPresent(path: string): Promise<Uint8Array | undefined> {
+/**
+ * The bytes of a file of at most `maxBytes`, undefined where there is none. Throws `checkpoint.unreadable` and
+ * `checkpoint.too-large`.
+ */
+export async function readIfPresent(path: string, maxBytes: number): Promise<Uint8Array | undefined> {
   try {
-    return await readFile(path)
+    const { size } = await stat(path)
+    if (size <= maxBytes) return await readFile(path)
+    throw new ShallowDeepError({
+      code: 'checkpoint.too-large',
+      message: `${path} has ${size} bytes, expected at most ${maxBytes}`,
+      hint: 'is it the right file?',
+      details: { path, sizeBytes: size, maxBytes },
+    })
   } catch (error) {
     if (hasErrorCode(error, 'ENOENT', 'ENOTDIR')) return undefined
-    throw asReadFailure(error, path)
+    throw error instanceof ShallowDeepError ? error : asReadFailure(error, path)
   }
 }
 
@@ -219,10 +230,11 @@ async function writeFolder(path: string, files: FolderContents): Promise<void> {
   await syncFolder(path)
 }
 
-async function writeFileSynced(path: string, content: Uint8Array | string): Promise<void> {
+async function writeFileSynced(path: string, content: FileContent): Promise<void> {
   const handle = await open(path, 'wx')
   try {
-    await handle.writeFile(content)
+    const pieces = typeof content === 'string' || content instanceof Uint8Array ? [content] : content
+    for (const piece of pieces) await handle.writeFile(piece)
     await handle.sync()
   } finally {
     await handle.close()
@@ -276,7 +288,7 @@ function asReadFailure(error: unknown, path: string): ShallowDeepError {
   return new ShallowDeepError({
     code: 'checkpoint.unreadable',
     message: `${path} could not be read: ${error instanceof Error ? error.message : String(error)}`,
-    hint: 'may you read it, and is it a plain file below 2 GB?',
+    hint: 'may you read it, and is it a plain file?',
     details: { path },
     cause: error,
     kind: 'failure',

@@ -5,8 +5,8 @@ import { join, resolve } from 'node:path'
 import { z } from 'zod'
 import { parseConfig } from '../config/index.js'
 import { ShallowDeepError } from '../errors.js'
-import { parseJsonObject } from './files.js'
-import type { JsonObject } from './files.js'
+import { parseJsonObject } from './json.js'
+import type { JsonObject } from './json.js'
 import {
   findPublished,
   makeFolder,
@@ -21,6 +21,7 @@ import type { FolderContents } from './publish.node.js'
 
 /** The index file's name inside a run's folder. */
 export const RUN_INDEX_FILE = 'index.json'
+const MAX_INDEX_BYTES = 64e6
 
 const folderName = z.string().regex(/^step-(?:0|[1-9]\d{0,15})$/)
 const indexSchema = z.strictObject({
@@ -183,7 +184,7 @@ function viewOf(paths: ReadonlyMap<string, string>, index: RunIndex): RunView {
 
 async function readIndex(root: string): Promise<RunIndex | undefined> {
   const path = join(root, RUN_INDEX_FILE)
-  const bytes = await readIfPresent(path)
+  const bytes = await readIfPresent(path, MAX_INDEX_BYTES)
   return bytes && parseConfig(indexSchema, parseJsonObject(bytes, path), path)
 }
 

@@ -1,9 +1,10 @@
-// Reads safetensors files on buffers. The file is not trusted: every claim of its header is checked against the bytes
-// that are there before anything is allocated for it. Format: 8 bytes little-endian header length, JSON header, data.
+// Reads safetensors files, from a buffer or range by range from something larger (a file, see safetensorsFile.node.ts).
+// The header is checked in safetensorsHeader.ts before a value is read. https://github.com/huggingface/safetensors
 import { ShallowDeepError } from '../errors.js'
 import { widenBfloat16, widenFloat16 } from './float16.js'
-import { findRepeatedName } from './jsonNames.js'
-import { BYTES_PER_ELEMENT, countElements, quoteName } from './tensor.js'
+import { findDataStart, LENGTH_BYTES, parseSafetensorsHeader } from './safetensorsHeader.js'
+import type { SafetensorsHeader, TensorEntry } from './safetensorsHeader.js'
+import { BYTES_PER_ELEMENT, quoteName } from './tensor.js'
 import type { SafetensorsDtype, StoredTensor, TensorData } from './tensor.js'
 
 /** What a safetensors file holds; `metadata` is empty where the file has none. */
@@ -12,15 +13,51 @@ export interface SafetensorsFile {
   readonly metadata: Readonly<Record<string, string>>
 }
 
-/** The reference implementation's bound on the header. */
-const MAX_HEADER_BYTES = 100_000_000
+/** Bytes that need not all be in memory. */
+export interface ByteSource {
+  readonly sizeBytes: number
+  /** Fills `target` with the bytes from `position` on; never asked for bytes beyond the size. */
+  fill(target: Uint8Array, position: number): Promise<void>
+}
 
-interface Entry {
-  readonly name: string
-  readonly dtype: SafetensorsDtype
-  readonly shape: readonly number[]
-  readonly begin: number
-  readonly end: number
+/** A safetensors file whose tensors are read one by one. */
+export interface SafetensorsReader extends SafetensorsHeader {
+  /** Reads one of the entries; takes little more memory than the tensor itself. Throws `checkpoint.unsafe-integer`. */
+  read(name: string): Promise<StoredTensor>
+}
+
+/** What is read and widened at a time. */
+const CHUNK_BYTES = 4 * 2 ** 20
+
+/**
+ * Opens a safetensors file by its header alone. Throws what {@link readSafetensors} throws, but for
+ * `checkpoint.unsafe-integer`, which each tensor's reading throws.
+ * @param source what the bytes are, for messages: a file name
+ */
+export async function openSafetensors(bytes: ByteSource, source: string): Promise<SafetensorsReader> {
+  const { sizeBytes } = bytes
+  const fetch = async (begin: number, end: number) => {
+    const target = new Uint8Array(Math.max(0, end - begin))
+    await bytes.fill(target, begin)
+    return target
+  }
+  const length = await fetch(0, Math.min(LENGTH_BYTES, sizeBytes))
+  const dataStart = findDataStart(length, sizeBytes, source)
+  const header = parseSafetensorsHeader(await fetch(LENGTH_BYTES, dataStart), sizeBytes, source)
+  return {
+    ...header,
+    async read(name) {
+      const entry = header.entries.get(name) as TensorEntry
+      const { dtype, shape, begin, end } = entry
+      const data = allocate(entry)
+      for (let position = begin; position < end; position += CHUNK_BYTES) {
+        const chunk = await fetch(position, Math.min(end, position + CHUNK_BYTES))
+        const at = (position - begin) / BYTES_PER_ELEMENT[dtype]
+        decode(chunk, { dtype, data, at, label: `${source}: tensor ${quoteName(name)}` })
+      }
+      return { dtype, shape, data }
+    },
+  }
 }
 
 /**
@@ -33,215 +70,67 @@ interface Entry {
  * @param source what the bytes are, for messages: a file name
  */
 export function readSafetensors(bytes: Uint8Array, source: string): SafetensorsFile {
-  const dataStart = findDataStart(bytes, source)
-  const header = parseHeader(bytes.subarray(8, dataStart), source)
-  // A plain Uint8Array: slice() of a Node Buffer is a view, not a copy.
-  const data = new Uint8Array(bytes.buffer, bytes.byteOffset + dataStart, bytes.length - dataStart)
-  const entries: Entry[] = []
-  let metadata: Readonly<Record<string, string>> = {}
-  for (const [name, value] of Object.entries(header)) {
-    if (name === '__metadata__') metadata = checkMetadata(value, source)
-    else entries.push(checkEntry(name, value, { dataBytes: data.length, source }))
-  }
-  checkLayout(entries, data.length, source)
+  const dataStart = findDataStart(bytes, bytes.length, source)
+  const header = bytes.subarray(LENGTH_BYTES, dataStart)
+  const { entries, metadata } = parseSafetensorsHeader(header, bytes.length, source)
   const tensors = new Map<string, StoredTensor>()
-  for (const { name, dtype, shape, begin, end } of entries) {
-    tensors.set(name, { dtype, shape, data: readValues(data.subarray(begin, end), dtype, name, source) })
+  for (const [name, entry] of entries) {
+    const { dtype, shape, begin, end } = entry
+    const data = allocate(entry)
+    decode(bytes.subarray(begin, end), { dtype, data, at: 0, label: `${source}: tensor ${quoteName(name)}` })
+    tensors.set(name, { dtype, shape, data })
   }
   return { tensors, metadata }
 }
 
-function findDataStart(bytes: Uint8Array, source: string): number {
-  if (bytes.length < 8) {
-    throw new ShallowDeepError({
-      code: 'checkpoint.truncated',
-      message: `${source}: expected at least the 8 bytes of a safetensors header length, got ${bytes.length}`,
-      hint: 'the file is empty or cut off: copy or download it again',
-      details: { source, sizeBytes: bytes.length },
-    })
-  }
-  const view = new DataView(bytes.buffer, bytes.byteOffset, 8)
-  const headerBytes = view.getUint32(4, true) * 2 ** 32 + view.getUint32(0, true)
-  if (headerBytes > MAX_HEADER_BYTES) {
-    throw new ShallowDeepError({
-      code: 'checkpoint.bad-header',
-      message: `${source}: the safetensors header claims ${headerBytes} bytes, at most ${MAX_HEADER_BYTES} are allowed`,
-      hint: 'is it a safetensors file? PyTorch .bin and ONNX files are not',
-      details: { source, headerBytes },
-    })
-  }
-  if (headerBytes > bytes.length - 8) {
-    throw new ShallowDeepError({
-      code: 'checkpoint.truncated',
-      message: `${source}: the header claims ${headerBytes} bytes, the file has ${bytes.length - 8} after its length`,
-      hint: 'the file is cut off, or is no safetensors file: copy or download it again',
-      details: { source, headerBytes, sizeBytes: bytes.length },
-    })
-  }
-  return 8 + headerBytes
+/** Room for an entry's values. */
+function allocate({ dtype, begin, end }: TensorEntry): TensorData {
+  const numElements = (end - begin) / BYTES_PER_ELEMENT[dtype]
+  if (dtype === 'I32') return new Int32Array(numElements)
+  if (dtype === 'I64') return new Float64Array(numElements)
+  return dtype === 'U8' ? new Uint8Array(numElements) : new Float32Array(numElements)
 }
 
-function badHeader(source: string, what: string, details: Record<string, unknown> = {}): ShallowDeepError {
-  return new ShallowDeepError({
-    code: 'checkpoint.bad-header',
-    message: `${source}: ${what}`,
-    hint: 'the safetensors header is damaged: copy or download the file again',
-    details: { source, ...details },
-  })
+interface Destination {
+  readonly dtype: SafetensorsDtype
+  /** Made by {@link allocate}. */
+  readonly data: TensorData
+  /** Index of the first element to be written. */
+  readonly at: number
+  /** File and tensor, for messages. */
+  readonly label: string
 }
 
-function parseHeader(bytes: Uint8Array, source: string): Record<string, unknown> {
-  // The format demands the brace as the first byte (no blank, no byte order mark); JSON.parse would let both pass.
-  if (bytes[0] !== 0x7b) throw badHeader(source, 'expected a safetensors header that begins with {')
-  let text: string
-  let header: unknown
-  try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
-    header = JSON.parse(text)
-  } catch (cause) {
-    const reason =
-      cause instanceof SyntaxError ? `is no JSON: ${firstLine(cause.message)}` : 'is no UTF-8 text'
-    throw badHeader(source, `the safetensors header ${reason}`)
+/** Writes the elements that `bytes` hold, whole ones, to their place. */
+function decode(bytes: Uint8Array, { dtype, data, at, label }: Destination): void {
+  const numElements = bytes.length / BYTES_PER_ELEMENT[dtype]
+  if (dtype === 'F16' || dtype === 'BF16' || dtype === 'I64') {
+    // A plain, aligned copy where the bytes lie askew in their buffer.
+    const aligned = bytes.byteOffset % 8 === 0 ? bytes : Uint8Array.from(bytes)
+    const place = [aligned.buffer, aligned.byteOffset, numElements] as const
+    const target = data.subarray(at, at + numElements)
+    if (dtype === 'I64') widenIntegers(new BigInt64Array(...place), target as Float64Array, { at, label })
+    else (dtype === 'F16' ? widenFloat16 : widenBfloat16)(new Uint16Array(...place), target as Float32Array)
+    return
   }
-  const repeated = findRepeatedName(text)
-  if (repeated !== undefined) {
-    throw new ShallowDeepError({
-      code: 'checkpoint.duplicate-name',
-      message: `${source}: the name ${quoteName(repeated)} occurs twice in the header`,
-      hint: 'such a file means different things to different readers: write it anew',
-      details: { source, name: repeated },
-    })
-  }
-  return header as Record<string, unknown>
+  const target = new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+  target.set(bytes, at * BYTES_PER_ELEMENT[dtype])
 }
 
-function firstLine(text: string): string {
-  return text.split('\n', 1)[0].slice(0, 200)
-}
-
-function checkMetadata(value: unknown, source: string): Record<string, string> {
-  if (!isRecord(value) || !Object.values(value).every((item) => typeof item === 'string')) {
-    throw badHeader(source, 'expected __metadata__ to be an object of strings')
-  }
-  return value as Record<string, string>
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-const ENTRY_KEYS = new Set(['dtype', 'shape', 'data_offsets'])
-
-function checkEntry(name: string, value: unknown, file: { dataBytes: number; source: string }): Entry {
-  const { source, dataBytes } = file
-  const label = `tensor ${quoteName(name)}`
-  if (!isRecord(value)) throw badHeader(source, `${label}: expected an object`, { name })
-  const stray = Object.keys(value).find((key) => !ENTRY_KEYS.has(key))
-  if (stray !== undefined) throw badHeader(source, `${label}: unknown key ${quoteName(stray)}`, { name })
-  const { dtype, shape, data_offsets: offsets } = value
-  if (typeof dtype !== 'string' || !Object.hasOwn(BYTES_PER_ELEMENT, dtype)) {
-    throw new ShallowDeepError({
-      code: 'checkpoint.unsupported-dtype',
-      message: `${source}: ${label} has dtype ${quoteName(String(dtype))}, expected one of ${Object.keys(BYTES_PER_ELEMENT).join(', ')}`,
-      hint: 'convert the file to float32, float16 or bfloat16',
-      details: { source, name, dtype },
-    })
-  }
-  const numElements = Array.isArray(shape) ? countElements(shape) : undefined
-  if (numElements === undefined) {
-    throw new ShallowDeepError({
-      code: 'checkpoint.bad-shape',
-      message: `${source}: ${label}: expected a shape of non-negative integers with a product below 2^53`,
-      hint: 'the safetensors header is damaged: copy or download the file again',
-      details: { source, name },
-    })
-  }
-  const [begin, end] = Array.isArray(offsets) && offsets.length === 2 ? (offsets as unknown[]) : []
-  if (!isOffset(begin) || !isOffset(end) || begin > end) {
-    throw badOffsets(source, `${label}: expected two rising byte offsets as data_offsets`, { name })
-  }
-  if (end > dataBytes) {
-    throw new ShallowDeepError({
-      code: 'checkpoint.truncated',
-      message: `${source}: ${label} claims the data bytes ${begin} to ${end}, the file has ${dataBytes}`,
-      hint: 'the file is cut off: copy or download it again',
-      details: { source, name, begin, end, dataBytes },
-    })
-  }
-  const expected = numElements * BYTES_PER_ELEMENT[dtype as SafetensorsDtype]
-  if (end - begin !== expected) {
-    throw badOffsets(
-      source,
-      `${label}: ${dtype} of its shape takes ${expected} bytes, its offsets span ${end - begin}`,
-      { name },
-    )
-  }
-  return { name, dtype: dtype as SafetensorsDtype, shape: shape as number[], begin, end }
-}
-
-function isOffset(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0
-}
-
-function badOffsets(source: string, what: string, details: Record<string, unknown>): ShallowDeepError {
-  return new ShallowDeepError({
-    code: 'checkpoint.bad-offsets',
-    message: `${source}: ${what}`,
-    hint: 'the safetensors header is damaged: copy or download the file again',
-    details: { source, ...details },
-  })
-}
-
-/** The tensors must cover the data bytes without overlap, hole or rest: nothing may hide in a file. */
-function checkLayout(entries: readonly Entry[], dataBytes: number, source: string): void {
-  const inOrder = entries.toSorted((a, b) => a.begin - b.begin || a.end - b.end)
-  let covered = 0
-  for (const { name, begin, end } of inOrder) {
-    if (begin !== covered) {
-      const what =
-        begin < covered ? 'overlaps the tensor before it' : `leaves a hole of ${begin - covered} bytes`
-      throw badOffsets(source, `tensor ${quoteName(name)} at data byte ${begin} ${what}`, { name })
-    }
-    covered = end
-  }
-  if (covered !== dataBytes) {
-    throw badOffsets(source, `${dataBytes - covered} bytes after the last tensor belong to none`, {
-      extraBytes: dataBytes - covered,
-    })
-  }
-}
-
-function readValues(bytes: Uint8Array, dtype: SafetensorsDtype, name: string, source: string): TensorData {
-  // slice() makes an aligned copy of its own, whatever the offset in the file.
-  const { buffer } = bytes.slice()
-  switch (dtype) {
-    case 'F32':
-      return new Float32Array(buffer)
-    case 'F16':
-      return widenFloat16(new Uint16Array(buffer))
-    case 'BF16':
-      return widenBfloat16(new Uint16Array(buffer))
-    case 'I32':
-      return new Int32Array(buffer)
-    case 'U8':
-      return new Uint8Array(buffer)
-    case 'I64':
-      return readSafeIntegers(new BigInt64Array(buffer), name, source)
-  }
-}
-
-function readSafeIntegers(values: BigInt64Array, name: string, source: string): Float64Array {
-  const result = new Float64Array(values.length)
+function widenIntegers(
+  values: BigInt64Array,
+  target: Float64Array,
+  { at, label }: Pick<Destination, 'at' | 'label'>,
+): void {
   for (let i = 0; i < values.length; i++) {
-    result[i] = Number(values[i])
-    if (!Number.isSafeInteger(result[i])) {
+    target[i] = Number(values[i])
+    if (!Number.isSafeInteger(target[i])) {
       throw new ShallowDeepError({
         code: 'checkpoint.unsafe-integer',
-        message: `${source}: tensor ${quoteName(name)}: element ${i} is ${values[i]}, beyond 2^53 - 1`,
+        message: `${label}: element ${at + i} is ${values[i]}, beyond 2^53 - 1`,
         hint: 'JavaScript numbers cannot hold it exactly',
-        details: { source, name, index: i, value: String(values[i]) },
+        details: { index: at + i, value: String(values[i]) },
       })
     }
   }
-  return result
 }

@@ -1,10 +1,11 @@
 // From the tensors of a Hugging Face T5 file to our weights and back: names, transposition, old files' copies, and
 // whether the head is tied. Names and shapes themselves stand in config/weightNames.ts.
 import { fromHuggingFace, toHuggingFace, weightSpecs } from '../config/index.js'
-import type { HostWeight, HostWeights, ModelConfig } from '../config/index.js'
+import type { HostWeight, HostWeights, ModelConfig, WeightSpec } from '../config/index.js'
 import { ShallowDeepError, suggestNearest } from '../errors.js'
-import { quoteName } from './tensor.js'
-import type { Tensor } from './tensor.js'
+import type { PendingTensor } from './safetensorsWriter.js'
+import { dtypeOf, isFloat, quoteName } from './tensor.js'
+import type { Tensor, TensorHeader } from './tensor.js'
 
 /** A model's configuration and its weights by our names ({@link weightSpecs}). */
 export interface ModelWeights {
@@ -19,28 +20,29 @@ const EMBEDDING_COPIES = ['encoder.embed_tokens.weight', 'decoder.embed_tokens.w
 /** Old files hold a bias that the cross-attention never used. */
 const UNUSED = 'decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight'
 
+/** A reading of weights: yields the name of each tensor that it needs, takes the tensor, returns the model. */
+export type WeightReading = Generator<string, ModelWeights, Tensor>
+
 /**
- * Our weights from the tensors of a Hugging Face T5 file and its parsed config.json. Linear weights are transposed into
- * new arrays; the others share their data with `tensors`.
+ * Our weights from a Hugging Face T5 file, tensor by tensor, so that no more than two of the file's need be in memory
+ * beside the result. Names, types and shapes are checked before the first tensor is asked for. Linear weights are
+ * transposed into new arrays; the others share their data with the tensors that were given.
  * The head is its own where `lm_head.weight` is there and differs from the embedding. (Where it equals the embedding
  * and the config says `tie_word_embeddings: false`, it also stays its own: the outputs are the same, and a model that
  * was untied on purpose stays so.) `shallowLayers` overrides what the config says.
  * Throws `checkpoint.missing-tensor`, `checkpoint.unexpected-tensor`, `checkpoint.wrong-shape`, `checkpoint.wrong-dtype`,
  * `checkpoint.conflicting-tensors` (copies of the embedding that differ) and `config.*`.
  */
-export function fromHuggingFaceTensors(
-  tensors: ReadonlyMap<string, Tensor>,
+export function* readWeights(
+  headers: ReadonlyMap<string, TensorHeader>,
   configJson: unknown,
   source: string,
   options: { readonly shallowLayers?: number } = {},
-): ModelWeights {
-  const found = settleEmbedding(tensors, source)
-  const config = fromHuggingFace(configJson, `config.json of ${source}`, {
-    hasHead: hasOwnHead(found, configJson),
-    ...(options.shallowLayers === undefined ? {} : { shallowLayers: options.shallowLayers }),
-  })
-  if (config.tieEmbeddings) found.delete(HEAD)
-  found.delete(UNUSED)
+): WeightReading {
+  const { shallowLayers } = options
+  const hasHead = headers.has(HEAD)
+  const config = fromHuggingFace(configJson, `config.json of ${source}`, { hasHead, shallowLayers })
+  const { found, copies } = settleEmbedding(headers)
   checkLayerCount(config, found.size, source)
   const specs = weightSpecs(config)
   checkNames(
@@ -48,24 +50,50 @@ export function fromHuggingFaceTensors(
     found,
     source,
   )
-  const weights = new Map<string, HostWeight>()
-  for (const spec of specs) {
-    const tensor = found.get(spec.huggingFaceName) as Tensor
-    const expected = spec.transposed ? spec.shape.toReversed() : spec.shape
-    const checked = checkTensor(spec.huggingFaceName, tensor, expected, source)
-    weights.set(spec.name, spec.transposed ? transpose(checked) : checked)
+  for (const { huggingFaceName: name, shape, transposed } of specs) {
+    checkHeader(name, found.get(name) as FoundTensor, transposed ? shape.toReversed() : shape, source)
   }
-  return { config, weights }
+  const weights = new Map<string, HostWeight>()
+  const keep = ({ name, transposed }: WeightSpec, tensor: Tensor) => {
+    const weight = tensor as HostWeight
+    weights.set(name, transposed ? transpose(weight) : { shape: weight.shape, data: weight.data })
+  }
+  const [embeddingSpec, ...others] = specs
+  const embedding = yield (found.get(SHARED) as FoundTensor).storedName
+  keep(embeddingSpec, embedding)
+  for (const name of copies) checkCopy(name, yield name, embedding, source)
+  let tieEmbeddings = config.tieEmbeddings
+  for (const spec of others) {
+    const tensor = yield (found.get(spec.huggingFaceName) as FoundTensor).storedName
+    if (spec.huggingFaceName === HEAD && isTied(tensor, embedding, configJson)) tieEmbeddings = true
+    else keep(spec, tensor)
+  }
+  return { config: { ...config, tieEmbeddings }, weights }
+}
+
+/** {@link readWeights} from tensors in memory. */
+export function fromHuggingFaceTensors(
+  tensors: ReadonlyMap<string, Tensor>,
+  configJson: unknown,
+  source: string,
+  options: { readonly shallowLayers?: number } = {},
+): ModelWeights {
+  const headers = new Map(
+    [...tensors].map(([name, { shape, data }]) => [name, { shape, dtype: dtypeOf(data) }]),
+  )
+  const reading = readWeights(headers, configJson, source, options)
+  let step = reading.next()
+  while (!step.done) step = reading.next(tensors.get(step.value) as Tensor)
+  return step.value
 }
 
 /**
- * The inverse: tensors by Hugging Face names and the config.json that goes with them. Transposed weights are new arrays;
- * the others share their data. A tied head is left out, as the ecosystem's own files do.
- * Throws `checkpoint.missing-tensor`, `checkpoint.unexpected-tensor` and `checkpoint.wrong-shape` where `weights` are
- * not those of `config`.
+ * The inverse: tensors by Hugging Face names, to be made one by one, and the config.json that goes with them. A tied head
+ * is left out, as the ecosystem's own files do. Throws `checkpoint.missing-tensor`, `checkpoint.unexpected-tensor` and
+ * `checkpoint.wrong-shape` where `weights` are not those of `config`.
  */
-export function toHuggingFaceTensors({ config, weights }: ModelWeights): {
-  readonly tensors: Map<string, HostWeight>
+export function planHuggingFaceTensors({ config, weights }: ModelWeights): {
+  readonly tensors: Map<string, PendingTensor>
   readonly configJson: Record<string, unknown>
 } {
   const specs = weightSpecs(config)
@@ -75,41 +103,62 @@ export function toHuggingFaceTensors({ config, weights }: ModelWeights): {
     weights,
     source,
   )
-  const tensors = new Map<string, HostWeight>()
-  for (const spec of specs) {
-    const weight = checkTensor(spec.name, weights.get(spec.name) as Tensor, spec.shape, source)
-    tensors.set(spec.huggingFaceName, spec.transposed ? transpose(weight) : weight)
+  const tensors = new Map<string, PendingTensor>()
+  for (const { name, huggingFaceName, shape, transposed } of specs) {
+    const weight = weights.get(name) as HostWeight
+    checkHeader(name, { shape: weight.shape, dtype: dtypeOf(weight.data) }, shape, source)
+    tensors.set(huggingFaceName, {
+      shape: transposed ? shape.toReversed() : shape,
+      values: () => (transposed ? transpose(weight) : weight).data,
+    })
   }
   return { tensors, configJson: toHuggingFace(config) }
 }
 
-/** A copy of the map in which the embedding goes by its one name and its copies, checked to be equal, are gone. */
-function settleEmbedding(tensors: ReadonlyMap<string, Tensor>, source: string): Map<string, Tensor> {
-  const found = new Map(tensors)
-  for (const name of EMBEDDING_COPIES) {
-    const copy = found.get(name)
-    if (!copy) continue
-    found.delete(name)
-    const shared = found.get(SHARED)
-    if (!shared) found.set(SHARED, copy)
-    else if (!hasEqualValues(shared, copy)) {
-      throw new ShallowDeepError({
-        code: 'checkpoint.conflicting-tensors',
-        message: `${source}: ${name} differs from the other copies of the embedding`,
-        hint: 'T5 has one embedding for both stacks: keep the right one as shared.weight',
-        details: { source, name },
-      })
-    }
-  }
-  return found
+/** {@link planHuggingFaceTensors} with all values made. Those of weights that are not transposed share their data. */
+export function toHuggingFaceTensors(model: ModelWeights): {
+  readonly tensors: Map<string, HostWeight>
+  readonly configJson: Record<string, unknown>
+} {
+  const { tensors, configJson } = planHuggingFaceTensors(model)
+  const made = [...tensors].map(([name, { shape, values }]): [string, HostWeight] => [
+    name,
+    { shape, data: values() },
+  ])
+  return { tensors: new Map(made), configJson }
 }
 
-function hasOwnHead(found: ReadonlyMap<string, Tensor>, configJson: unknown): boolean {
-  const head = found.get(HEAD)
-  if (!head) return false
-  const shared = found.get(SHARED)
-  if (!shared || !hasEqualValues(head, shared)) return true
-  return (configJson as { tie_word_embeddings?: unknown } | null)?.tie_word_embeddings === false
+/** A tensor of a file under the name that the model knows. */
+interface FoundTensor extends TensorHeader {
+  readonly storedName: string
+}
+
+/** What is there, with the embedding under its one name, and the names of its other copies. */
+function settleEmbedding(headers: ReadonlyMap<string, TensorHeader>): {
+  readonly found: Map<string, FoundTensor>
+  readonly copies: readonly string[]
+} {
+  const found = new Map([...headers].map(([name, header]) => [name, { ...header, storedName: name }]))
+  found.delete(UNUSED)
+  const copies = EMBEDDING_COPIES.filter((name) => found.has(name))
+  if (!found.has(SHARED) && copies.length > 0) found.set(SHARED, found.get(copies.shift()!)!)
+  for (const name of EMBEDDING_COPIES) found.delete(name)
+  return { found, copies }
+}
+
+function checkCopy(name: string, copy: Tensor, embedding: Tensor, source: string): void {
+  if (hasEqualValues(embedding, copy)) return
+  throw new ShallowDeepError({
+    code: 'checkpoint.conflicting-tensors',
+    message: `${source}: ${name} differs from the other copies of the embedding`,
+    hint: 'T5 has one embedding for both stacks: keep the right one as shared.weight',
+    details: { source, name },
+  })
+}
+
+function isTied(head: Tensor, embedding: Tensor, configJson: unknown): boolean {
+  const isUntiedOnPurpose = (configJson as { tie_word_embeddings?: unknown }).tie_word_embeddings === false
+  return !isUntiedOnPurpose && hasEqualValues(head, embedding)
 }
 
 function hasEqualValues(a: Tensor, b: Tensor): boolean {
@@ -171,9 +220,13 @@ function listNames(names: readonly string[]): string {
   return names.length > 5 ? `${shown} and ${names.length - 5} more` : shown
 }
 
-function checkTensor(name: string, tensor: Tensor, expected: readonly number[], source: string): HostWeight {
-  const { shape, data } = tensor
-  if (!(data instanceof Float32Array)) {
+function checkHeader(
+  name: string,
+  { shape, dtype }: TensorHeader,
+  expected: readonly number[],
+  source: string,
+): void {
+  if (!isFloat(dtype)) {
     throw new ShallowDeepError({
       code: 'checkpoint.wrong-dtype',
       message: `${source}: ${name} holds integers, expected floats`,
@@ -189,7 +242,6 @@ function checkTensor(name: string, tensor: Tensor, expected: readonly number[], 
       details: { source, name, shape, expected },
     })
   }
-  return { shape, data }
 }
 
 /** The transposed matrix, in a new array. */

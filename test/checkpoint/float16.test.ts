@@ -1,6 +1,6 @@
 // Half precision against the definition of the format, over every bit pattern.
 import assert from 'node:assert/strict'
-import { narrowToFloat16, widenBfloat16, widenFloat16 } from '../../src/checkpoint/index.js'
+import { narrowToBfloat16, narrowToFloat16, widenBfloat16, widenFloat16 } from '../../src/checkpoint/index.js'
 import { Random } from '../../src/random.js'
 
 const ALL_HALVES = Uint16Array.from({ length: 65536 }, (_, i) => i)
@@ -87,5 +87,33 @@ describe('bfloat16', () => {
     const values = widenBfloat16(ALL_HALVES)
     const bits = new Uint32Array(values.buffer)
     for (let half = 0; half < 65536; half++) assert.equal(bits[half], half * 65536)
+  })
+
+  it('narrows each widened pattern back to itself, NaN payloads included', () => {
+    const halves = new Uint16Array(65536)
+    assert.equal(narrowToBfloat16(widenBfloat16(ALL_HALVES), halves), -1)
+    assert.deepEqual(halves, ALL_HALVES)
+  })
+
+  it('rounds to the nearest pattern, ties to even, and keeps a NaN whose payload lies below', () => {
+    const bits = new Uint32Array(1)
+    const float = new Float32Array(bits.buffer)
+    const narrowBits = (word: number) => {
+      bits[0] = word
+      const target = new Uint16Array(1)
+      return { half: (narrowToBfloat16(float, target), target[0]), overflow: narrowToBfloat16(float, target) }
+    }
+    for (const sign of [0, 0x8000]) {
+      for (let half = 0; half < 0x7f7f; half += 7) {
+        const word = (sign | half) * 65536
+        const even = half % 2 === 0 ? half : half + 1
+        const halves = [0x7fff, 0x8000, 0x8001].map((rest) => narrowBits(word + rest).half)
+        assert.deepEqual(halves, [sign | half, sign | even, sign | (half + 1)], `pattern ${half}`)
+      }
+    }
+    assert.deepEqual(narrowBits(0x7f800001), { half: 0x7fc0, overflow: -1 })
+    assert.deepEqual(narrowBits(0xff800000), { half: 0xff80, overflow: -1 })
+    assert.deepEqual(narrowBits(0x7f7f7fff), { half: 0x7f7f, overflow: -1 })
+    assert.deepEqual(narrowBits(0xff7fffff), { half: 0xff80, overflow: 0 })
   })
 })

@@ -45,8 +45,19 @@ function assertRefused(
   )
 }
 
-const FOLDERS = ['v10', 'v10-old-file', 'v11', 'mt5', 'free-v10', 'free-v11', 'asymmetric']
-const UNTIED = new Set(['v11', 'mt5', 'free-v11'])
+const FOLDERS = [
+  'v10',
+  'v10-old-file',
+  'v11',
+  'mt5',
+  'free-v10',
+  'free-v11',
+  'asymmetric',
+  'float16',
+  'bfloat16',
+  'long',
+]
+const UNTIED = new Set(['v11', 'mt5', 'free-v11', 'float16', 'long'])
 
 describe('weights', () => {
   for (const folder of FOLDERS) {
@@ -116,7 +127,7 @@ describe('weights', () => {
   })
 
   it('of the transformers 4 layout of the config are the same', () => {
-    for (const folder of ['v10', 'v11', 'mt5', 'asymmetric']) {
+    for (const folder of FOLDERS.filter((name) => name !== 'v10-old-file')) {
       assert.deepEqual(convert(load(folder, 'config.v4.json')), convert(load(folder)), folder)
     }
   })

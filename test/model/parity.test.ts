@@ -1,7 +1,7 @@
-// The LayersModel against the reference implementation's states, logits, loss, confidences and greedy ids.
+// The LayersModel on all checkpoints of the vectors against the reference implementation: encoder states, every decoder
+// state, the logits and confidences of every exit, loss, and greedy ids; on wasm and on the native backend.
 import assert from 'node:assert/strict'
 import * as tf from '@tensorflow/tfjs'
-import { chooseBackend } from '../../src/engines/tfjs/backend.node.js'
 import {
   buildModel,
   exitLogits,
@@ -9,7 +9,8 @@ import {
   type BucketOptions,
   type ShallowDeepModel,
 } from '../../src/model/index.js'
-import { readGoldenJson, readParityCase, type ParityBatch } from '../golden/parity.js'
+import { parityCaseNames, readGoldenJson, readParityCase, type ParityBatch } from '../golden/parity.js'
+import { onEachBackend } from '../training/onEachBackend.js'
 
 // A good implementation gets 1e-5; the vectors allow 1e-4 + 1e-4 |x| for float32.
 function assertClose(actual: ArrayLike<number>, expected: ArrayLike<number>, what: string): void {
@@ -60,34 +61,38 @@ function uncachedGreedy(model: ShallowDeepModel, source: number[], maxNewTokens:
   return emitted
 }
 
+const CASES = [...parityCaseNames(), 'v10-old-file']
+
 describe('the model against the reference implementation', () => {
-  before(() => chooseBackend({ backend: 'wasm' }))
+  it('is compared on every checkpoint of the vectors', () => assert.equal(CASES.length, 11))
 
-  for (const name of ['v10', 'v11', 'asymmetric', 'mt5', 'free-v10', 'free-v11']) {
-    describe(name, () => {
-      const { model: checkpoint, batches, expected } = readParityCase(name)
-      let model: ShallowDeepModel
-      before(() => {
-        model = buildModel(checkpoint.config, checkpoint.weights)
-      })
-      after(() => model.dispose())
-
-      for (const batch of batches) {
-        const reference = (tensor: string) => expected.get(`${batch.name}.${tensor}`)!.data
-
-        it(`${batch.name}: states, logits, confidences and loss are the reference's`, () => {
-          tf.tidy(() => checkBatch(model, batch, reference))
+  onEachBackend(() => {
+    for (const name of CASES) {
+      describe(name, () => {
+        const { model: checkpoint, batches, expected } = readParityCase(name)
+        let model: ShallowDeepModel
+        before(() => {
+          model = buildModel(checkpoint.config, checkpoint.weights)
         })
+        after(() => model.dispose())
 
-        it(`${batch.name}: greedy ids are the reference's`, () => {
-          batch.input_ids.forEach((row, index) => {
-            const source = row.filter((_, position) => batch.attention_mask[index][position] === 1)
-            assert.deepEqual(uncachedGreedy(model, source, batch.max_new_tokens), batch.greedy[index])
+        for (const batch of batches) {
+          const reference = (tensor: string) => expected.get(`${batch.name}.${tensor}`)!.data
+
+          it(`${batch.name}: states, logits, confidences and loss are the reference's`, () => {
+            tf.tidy(() => checkBatch(model, batch, reference))
           })
-        }).timeout(120_000)
-      }
-    })
-  }
+
+          it(`${batch.name}: greedy ids are the reference's`, () => {
+            batch.input_ids.forEach((row, index) => {
+              const source = row.filter((_, position) => batch.attention_mask[index][position] === 1)
+              assert.deepEqual(uncachedGreedy(model, source, batch.max_new_tokens), batch.greedy[index])
+            })
+          }).timeout(120_000)
+        }
+      })
+    }
+  })
 
   it('relative position buckets are exactly the reference’s', () => {
     type Case = BucketOptions & { readonly from: number; readonly to: number; readonly buckets: number[] }

@@ -1,5 +1,5 @@
-// The tfjs engine on wasm: its exits against the reference implementation's vectors, its caches against one pass, its
-// choices, its errors, and its memory.
+// The tfjs engine on wasm: its caches against one pass, its choices, its errors, and its memory. Its exits against the
+// reference implementation: parity.test.ts.
 import assert from 'node:assert/strict'
 import * as tf from '@tensorflow/tfjs'
 import type { DecoderEngine, DecoderSession, ExitFeature } from '../../../src/decoding/index.js'
@@ -8,7 +8,7 @@ import { createTfjsEngine } from '../../../src/engines/tfjs/index.js'
 import type { TfjsSession } from '../../../src/engines/tfjs/session.js'
 import { buildModel } from '../../../src/model/index.js'
 import type { HostWeight } from '../../../src/model/index.js'
-import { readParityCase, readParityModel } from '../../golden/parity.js'
+import { readParityModel } from '../../golden/parity.js'
 import { softmax } from '../../decoding/referenceModel.js'
 
 /** 1e-4 + 1e-4 |x|, the vectors' own bound for float32. */
@@ -39,45 +39,6 @@ async function withSession<T>(
 
 describe('the tfjs engine', () => {
   before(() => chooseBackend({ backend: 'wasm' }))
-
-  describe('every exit in one pass gives the logits of the reference', () => {
-    for (const name of ['v10', 'v11', 'mt5', 'asymmetric', 'free-v10', 'free-v11']) {
-      it(name, async () => {
-        const { model, batches, expected } = readParityCase(name)
-        const engine = createTfjsEngine(model)
-        const { decoderLayers: depth, vocabSize } = model.config
-        const exits = Array.from({ length: depth }, (_, i) => i + 1)
-        try {
-          for (const batch of batches) {
-            // Padding, on either side, is part of the sources here: it must be masked.
-            const encoded = await engine.encode(batch.input_ids)
-            const session = encoded.open({ exits })
-            const rows = batch.input_ids.map((_, row) => row)
-            for (const row of rows) for (const token of batch.decoder_input_ids[row]) session.push(row, token)
-            for (const segment of exits.keys()) {
-              const choices = await session.run({ segment, rows, exit: ['logits', 'probabilities'] })
-              const wanted = segment === depth - 1 ? 'logits' : `shallow_logits.${segment + 1}`
-              const logits = expected.get(`${batch.name}.${wanted}`)!.data
-              const length = batch.decoder_input_ids[0].length
-              for (const row of rows) {
-                for (const [position, choice] of choices[row].entries()) {
-                  const start = (row * length + position) * vocabSize
-                  const reference = logits.subarray(start, start + vocabSize)
-                  assertClose(choice.logits!, reference, `${batch.name} ${wanted} ${row} ${position}`)
-                  const [top1, top2] = softmax(reference).sort((a, b) => b - a)
-                  assertClose([choice.top1!, choice.top2!], [top1, top2], 'probabilities')
-                }
-              }
-            }
-            session.dispose()
-            encoded.dispose()
-          }
-        } finally {
-          engine.dispose()
-        }
-      })
-    }
-  })
 
   describe('on free-v11', () => {
     const { config, weights } = readParityModel('free-v11', 2)

@@ -1,7 +1,7 @@
 // Positions of JSON errors, and repeated names, against JSON.parse as the judge of what is JSON.
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
-import { findRepeatedName } from '../../src/checkpoint/jsonNames.js'
+import { findUnplainNumber, findLoneSurrogate, findRepeatedName } from '../../src/checkpoint/strictJson.js'
 import { findJsonError } from '../../src/checkpoint/jsonPosition.js'
 
 function isJson(text: string): boolean {
@@ -72,5 +72,22 @@ describe('findRepeatedName', () => {
 
   it('finds none in what JSON.stringify writes', () => {
     fc.assert(fc.property(fc.json(), (text) => assert.equal(findRepeatedName(text), undefined)))
+  })
+})
+
+describe('findUnplainNumber', () => {
+  it('finds the first number that is not plain digits, and no string that looks like one', () => {
+    for (const number of ['-0', '-3', '4.0', '1e3', '1E+2', '0.5']) {
+      assert.equal(findUnplainNumber(`{"1.5":[0,12,"2e3","\\"7.5",${number}]}`), number)
+    }
+    assert.equal(findUnplainNumber('{"a.1":[0,18446744073709551615,"-1",true,null]}'), undefined)
+  })
+})
+
+describe('findLoneSurrogate', () => {
+  it('finds half of a pair as a name or a value, and passes whole pairs', () => {
+    assert.equal(findLoneSurrogate('{"a":["\\ud800"]}'), '"\\ud800"')
+    assert.equal(findLoneSurrogate('{"x\\uDC00":1}'), '"x\\uDC00"')
+    assert.equal(findLoneSurrogate('{"\\ud83d\\ude00":"😀","b":"\\\\ud800","c":"\\ue000"}'), undefined)
   })
 })
