@@ -1,7 +1,7 @@
 // Time of a training step at the shipped checkpoint's shape, batch 128 x (9 + 9) random tokens:
 // tsx bench/trainingStep.ts <wasm|node> [steps]. Prints the median of the steps after the first, which warms up.
 import * as tf from '@tensorflow/tfjs'
-import { parseModelConfig } from '../src/config/index.js'
+import { parseModelConfig, trainingConfigSchema } from '../src/config/index.js'
 import type { TokenBatch } from '../src/data/index.js'
 import type { BackendName } from '../src/engines/tfjs/index.js'
 import { chooseBackend } from '../src/engines/tfjs/index.node.js'
@@ -12,8 +12,8 @@ import {
   clipGradients,
   createOptimiser,
   DropoutMasks,
-  exitWeights,
   groupParameters,
+  objectiveOf,
 } from '../src/training/index.js'
 
 const [BATCH, LENGTH, VOCABULARY] = [128, 9, 5000]
@@ -48,18 +48,18 @@ const batch: TokenBatch = {
   numTokens: BATCH * LENGTH,
   indices: Int32Array.from({ length: BATCH }, (_, row) => row),
 }
-const loss = {
-  ...exitWeights('layer-index', config),
-  distillationWeight: 0.5,
-  labelSmoothing: 0.1,
-  numTokens: batch.numTokens,
-}
+const objective = objectiveOf(
+  trainingConfigSchema.parse({ distillation: 'logits', distillationWeight: 0.5, labelSmoothing: 0.1 }),
+  config,
+)
 
 const times: number[] = []
 for (let step = 1; step <= Number(steps); step++) {
   const start = performance.now()
   masks.beginStep(step)
-  const found = batchGradients(model, batch, { loss, groups, dropout: masks.apply })
+  const { numTokens } = batch
+  const pass = { dropout: masks.apply }
+  const found = batchGradients(model, batch, { objective, numTokens, groups, pass })
   const clipped = clipGradients(found.gradients, 1)
   optimiser.update(clipped.gradients, { learningRate: 1e-4 * step, step })
   await Promise.all([found.loss.data(), clipped.norm.data()])

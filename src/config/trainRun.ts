@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { modelConfigSchema, type ModelConfig } from './model.js'
 import { backendShape, columnsShape, dataPath, filePath, folderPath, taskShape } from './runtime.js'
-import { trainingConfigSchema, type TrainingConfig } from './training.js'
+import { refineTraining, trainingConfigSchema, type TrainingConfig } from './training.js'
 
 const model = modelConfigSchema.shape
 
@@ -64,6 +64,7 @@ export const trainRunSchema = z
     path: ['shallowLayers'],
     message: 'must be less than the decoder layers: the shallow exit comes before the last layer',
   })
+  .superRefine(refineTraining)
 
 /** A training run from files, complete. */
 export type TrainRunConfig = Readonly<z.output<typeof trainRunSchema>>

@@ -44,19 +44,45 @@ export const trainingConfigSchema = z.strictObject({
     .lt(1)
     .default(0.1)
     .describe('probability spread over all tokens; 0: none'),
+  loss: z
+    .enum(['joint', 'calm'])
+    .default('joint')
+    .describe('joint: cross-entropy at the shallow and the deep exit; calm: after every decoder layer'),
   exitWeighting: z
     .union([z.enum(['layer-index', 'equal']), z.tuple([z.number().nonnegative(), z.number().nonnegative()])])
     .default('layer-index')
-    .describe('weights of the shallow and the deep cross-entropy'),
+    .describe('weights of the cross-entropies; a pair, shallow and deep, for loss joint only'),
   distillation: z
-    .enum(['none', 'logits'])
+    .enum(['none', 'last', 'uniform', 'dynamic', 'logits'])
     .default('none')
-    .describe('what the shallow exit learns from the deep one'),
+    .describe(
+      'what the shallow exit learns from the deep one: logits, or states (last layer to last, each to a layer ' +
+        'of its own, or to the most similar one)',
+    ),
   distillationWeight: z
     .number()
     .nonnegative()
     .default(0.5)
     .describe('alpha, the weight of the distillation loss'),
+  distillationTemperature: z
+    .number()
+    .positive()
+    .default(1)
+    .describe('distillation logits: softens both distributions; 1: as they are'),
+  distillationMap: z
+    .boolean()
+    .default(false)
+    .describe('distillation of states: through a learnt linear map, at first the identity'),
+  layerDropout: z
+    .number()
+    .min(0)
+    .lt(1)
+    .default(0)
+    .describe('rate at which decoder layers are left out of a step, at its highest; 0: never'),
+  layerDropoutGrowth: z
+    .enum(['uniform', 'linear', 'exponential'])
+    .default('exponential')
+    .describe('how that rate rises with depth: not at all, or from the first layer (never) to the last'),
   validateEvery: count.default(0).describe('steps between validations; 0: once an epoch'),
   saveEvery: count.default(0).describe('steps between checkpoints; 0: at each validation'),
   keepCheckpoints: positiveCount.default(2).describe('newest checkpoints that are kept beside the best'),
@@ -64,3 +90,26 @@ export const trainingConfigSchema = z.strictObject({
 
 /** Everything that decides what a training learns. */
 export type TrainingConfig = Readonly<z.infer<typeof trainingConfigSchema>>
+
+/**
+ * For `superRefine` of a schema that contains training options among others: what they ask of each other, so that no
+ * option is given in vain.
+ */
+export function refineTraining(
+  config: Pick<TrainingConfig, 'loss' | 'exitWeighting' | 'distillation'> &
+    Pick<TrainingConfig, 'distillationTemperature' | 'distillationMap'>,
+  context: z.RefinementCtx,
+): void {
+  const refuse = (key: keyof TrainingConfig, message: string) =>
+    context.addIssue({ code: 'custom', path: [key], message })
+  const { loss, distillation } = config
+  if (loss === 'calm' && typeof config.exitWeighting !== 'string') {
+    refuse('exitWeighting', 'a pair of weights belongs to loss joint; loss calm takes layer-index or equal')
+  }
+  if (config.distillationTemperature !== 1 && distillation !== 'logits') {
+    refuse('distillationTemperature', `belongs to distillation logits, not to ${distillation}`)
+  }
+  if (config.distillationMap && (distillation === 'logits' || distillation === 'none')) {
+    refuse('distillationMap', `belongs to distillation last, uniform or dynamic, not to ${distillation}`)
+  }
+}

@@ -96,7 +96,7 @@ function buildGraph(config: ModelConfig) {
   const states: Symbolic[] = []
   hidden = embedding.apply(decoderTokens) as Symbolic
   for (let i = 0; i < config.decoderLayers; i++) {
-    const layer = track(new DecoderBlock({ name: `decoder.${i}`, ...block }))
+    const layer = track(new DecoderBlock({ name: `decoder.${i}`, position: i + 1, ...block }))
     hidden = layer.apply([hidden, decoderBias, encoderStates, memoryBias]) as Symbolic
     states.push(hidden)
   }

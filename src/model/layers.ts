@@ -14,9 +14,16 @@ import {
 import { embed, matMulTransposed, product, rmsNorm, isRecording } from './product.js'
 import { paddingBias, relativeBias, type BucketOptions } from './relativeBias.js'
 
+/** What a training pass hands to every layer; an evaluating one has none of it. */
+export interface TrainingPass {
+  /** In place of tf.dropout at the layer's own rate. */
+  readonly dropout?: Dropout
+  /** Decoder layers, from 1, that are left out: their input is their output. */
+  readonly skippedLayers?: ReadonlySet<number>
+}
+
 type Inputs = tf.Tensor | tf.Tensor[]
-/** What `apply` hands through to every layer: `training`, and the `dropout` to use (else tf.dropout at the layer's rate). */
-type CallOptions = { training?: boolean; dropout?: Dropout } & Record<string, unknown>
+type CallOptions = { training?: boolean } & TrainingPass & Record<string, unknown>
 type LayerConfig = Record<string, tf.serialization.ConfigDictValue> & { name?: string }
 
 /** A layer with weights that are known by our names (config/weightNames.ts), given as a suffix of the layer's name. */
@@ -316,6 +323,8 @@ export class DecoderBlock extends Block {
   }
 
   override call(inputs: Inputs, options: CallOptions): tf.Tensor {
+    const isSkipped = options.training && options.skippedLayers?.has(this.number('position'))
+    if (isSkipped) return tf.clone(list(inputs)[0])
     return tf.tidy(() => {
       const [hidden, selfBias, states, memoryBias] = list(inputs)
       const [batch, { numHeads }] = [hidden.shape[0], this.layerShape]

@@ -1,9 +1,15 @@
-// Training: joint loss, optimisers, schedule, validation and the loop. Files of a run: index.node.ts.
+// Training: objective, losses, optimisers, schedule, validation and the loop. Files of a run: index.node.ts.
+export * from './decoderStates.js'
 export * from './dropout.js'
+export * from './exitWeights.js'
 export * from './gradients.js'
+export * from './layerDropout.js'
 export * from './loss.js'
+export * from './objective.js'
 export * from './optimiser.js'
 export * from './parameterGroups.js'
+export * from './parameters.js'
 export * from './schedule.js'
+export * from './stateDistillation.js'
 export * from './trainer.js'
 export * from './validation.js'

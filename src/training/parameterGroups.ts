@@ -9,7 +9,7 @@ export class ParameterGroup {
     readonly key: string,
     readonly shape: readonly number[],
     readonly names: readonly string[],
-    private readonly variables: readonly tf.Variable[],
+    readonly variables: readonly tf.Variable[],
   ) {}
 
   /** Tensors by parameter name -> [G, ...shape]. */

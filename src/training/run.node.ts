@@ -1,5 +1,6 @@
 // A training run on disk: each checkpoint is a canonical folder (any program can open it) with the optimiser's moments
 // and the progress beside it, so that a run goes on exactly where it stopped.
+import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { readSafetensors, toCheckpointFiles, writeSafetensors, type JsonObject } from '../checkpoint/index.js'
@@ -10,6 +11,8 @@ import type { HostWeight, HostWeights, ShallowDeepModel } from '../model/index.j
 import type { Snapshot, TrainingProgress } from './trainer.js'
 
 const MOMENTS_FILE = 'optimiser.safetensors'
+/** There only where there are parameters beyond the model's weights. */
+const EXTRAS_FILE = 'extras.safetensors'
 const STATE_FILE = 'training.json'
 
 /** What a checkpoint of a run holds beside the model. */
@@ -26,6 +29,7 @@ export interface ResumedRun {
   readonly training: TrainingConfig
   readonly progress: TrainingProgress
   readonly moments: HostWeights
+  readonly extras: HostWeights
 }
 
 /** Settings that may change when a run is resumed: how long, how often and in what parts, never what a step computes. */
@@ -53,7 +57,7 @@ export async function saveSnapshot(
     readonly training: TrainingConfig
   },
 ): Promise<void> {
-  const { progress, moments, isBest } = snapshot
+  const { progress, moments, extras, isBest } = snapshot
   const state: TrainingState = { training: context.training, progress }
   const files = toCheckpointFiles({
     config: context.model.config,
@@ -61,6 +65,7 @@ export async function saveSnapshot(
     tokenizerJson: context.tokenizerJson,
     otherFiles: new Map<string, Uint8Array | string>([
       [MOMENTS_FILE, writeSafetensors(moments)],
+      ...(extras.size > 0 ? [[EXTRAS_FILE, writeSafetensors(extras)] as const] : []),
       [STATE_FILE, `${JSON.stringify(state, null, 2)}\n`],
     ]),
   })
@@ -84,16 +89,19 @@ export async function resumeRun(run: Run, output: string, training: TrainingConf
   const checkpoint = await readCheckpointFolder(folder)
   const state = JSON.parse(await readFile(join(folder, STATE_FILE), 'utf8')) as TrainingState
   refuseChanges(state.training, training, folder)
-  const momentsPath = join(folder, MOMENTS_FILE)
-  const { tensors } = readSafetensors(await readFile(momentsPath), momentsPath)
   return {
     config: checkpoint.config,
     weights: checkpoint.weights,
     tokenizerJson: checkpoint.tokenizerJson!,
     training,
     progress: state.progress,
-    moments: tensors as ReadonlyMap<string, HostWeight>,
+    moments: await readTensors(join(folder, MOMENTS_FILE)),
+    extras: existsSync(join(folder, EXTRAS_FILE)) ? await readTensors(join(folder, EXTRAS_FILE)) : new Map(),
   }
+}
+
+async function readTensors(path: string): Promise<HostWeights> {
+  return readSafetensors(await readFile(path), path).tensors as ReadonlyMap<string, HostWeight>
 }
 
 function refuseChanges(saved: TrainingConfig, wanted: TrainingConfig, folder: string): void {

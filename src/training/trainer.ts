@@ -8,9 +8,12 @@ import { ShallowDeepError } from '../errors.js'
 import type { HostWeights, ShallowDeepModel } from '../model/index.js'
 import { DropoutMasks } from './dropout.js'
 import { addGradients, batchGradients, clipGradients } from './gradients.js'
-import { exitWeights, type JointLossOptions } from './loss.js'
+import { jointExits } from './exitWeights.js'
+import { skippedLayers } from './layerDropout.js'
+import { LOSS_PARTS, objectiveOf, type BatchLossOptions } from './objective.js'
 import { createOptimiser, type Optimiser } from './optimiser.js'
 import { groupParameters, type ParameterGroup } from './parameterGroups.js'
+import { openParameters, type TrainedParameters } from './parameters.js'
 import { learningRateAt } from './schedule.js'
 
 /** What a validation of both exits found. */
@@ -41,6 +44,8 @@ export interface TrainingProgress {
 export interface Snapshot {
   readonly progress: TrainingProgress
   readonly moments: HostWeights
+  /** Trained parameters that are no weights of the model: {@link TrainedParameters.readExtras}. */
+  readonly extras: HostWeights
   readonly isBest: boolean
 }
 
@@ -77,7 +82,7 @@ export interface TrainOptions {
   /** Writes a checkpoint. */
   readonly save: (snapshot: Snapshot) => Promise<void>
   /** Goes on from here; the model already holds the weights of that step. */
-  readonly resume?: { readonly progress: TrainingProgress; readonly moments: HostWeights }
+  readonly resume?: Pick<Snapshot, 'progress' | 'moments' | 'extras'>
   /** When aborted, the step under way is finished and saved, and the loop ends with `isInterrupted`. */
   readonly signal?: AbortSignal
 }
@@ -98,17 +103,21 @@ function stepsPerEpoch(config: TrainingConfig, numExamples: number): number {
 export async function* train(options: TrainOptions): AsyncGenerator<TrainingEvent> {
   const { model, examples, config, signal } = options
   if (examples.length === 0) throw noExamples()
-  const groups = groupParameters(model.variables)
+  const parameters = openParameters(model, config)
+  const groups = groupParameters(parameters.trained)
   const optimiser = createOptimiser(groups, { name: config.optimiser, weightDecay: config.weightDecay })
   const masks = new DropoutMasks(model.config.dropout, config.seed)
   try {
-    if (options.resume) optimiser.restoreState(options.resume.moments)
+    if (options.resume) {
+      parameters.restoreExtras(options.resume.extras)
+      optimiser.restoreState(options.resume.moments)
+    }
     const perEpoch = stepsPerEpoch(config, examples.length)
     const totalSteps = countSteps(config, examples.length)
     const validateEvery = config.validateEvery || perEpoch
     const saveEvery = config.saveEvery || validateEvery
     let progress = options.resume?.progress ?? { step: 0, bestStep: null, bestLoss: null, validation: null }
-    const stepper = { model, groups, optimiser, masks, config, totalSteps }
+    const stepper = { model, parameters, groups, optimiser, masks, config, totalSteps }
 
     while (progress.step < totalSteps && !signal?.aborted) {
       const epoch = Math.floor(progress.step / perEpoch)
@@ -142,7 +151,8 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainingEven
         if (isDue(saveEvery) || isBest || isEnding()) {
           if (!options.validate) progress = { ...progress, bestStep: step }
           isBest ||= !options.validate
-          await options.save({ progress, moments: await optimiser.readState(), isBest })
+          const [moments, extras] = [await optimiser.readState(), await parameters.readExtras()]
+          await options.save({ progress, moments, extras, isBest })
           yield { type: 'saved', step, isBest }
         }
         if (isEnding()) break
@@ -152,13 +162,14 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainingEven
   } finally {
     masks.dispose()
     optimiser.dispose()
+    parameters.dispose()
   }
 }
 
 /** The number that "best" is about: both exits' validation cross-entropies, weighted by layer index. */
 function jointCrossEntropy(result: ValidationResult, model: ShallowDeepModel): number {
-  const { shallowWeight, deepWeight } = exitWeights('layer-index', model.config)
-  return shallowWeight * result.shallow.loss + deepWeight * result.deep.loss
+  const [shallow, deep] = jointExits('layer-index', model.config)
+  return shallow.weight * result.shallow.loss + deep.weight * result.deep.loss
 }
 
 /** The batches of each step of an epoch, from step `from` of it on. */
@@ -192,6 +203,7 @@ function* epochSteps(
 
 interface Stepper {
   readonly model: ShallowDeepModel
+  readonly parameters: TrainedParameters
   readonly groups: readonly ParameterGroup[]
   readonly optimiser: Optimiser
   readonly masks: DropoutMasks
@@ -201,16 +213,12 @@ interface Stepper {
 
 /** One optimiser step over the gradients of its batches. */
 async function trainStep(stepper: Stepper, step: number, batches: readonly TokenBatch[]) {
-  const { model, optimiser, masks, config, totalSteps } = stepper
+  const { optimiser, config, totalSteps } = stepper
   const numTokens = batches.reduce((sum, batch) => sum + batch.numTokens, 0)
-  const loss: JointLossOptions = {
-    ...exitWeights(config.exitWeighting, model.config),
-    distillationWeight: config.distillation === 'logits' ? config.distillationWeight : 0,
-    labelSmoothing: config.labelSmoothing,
+  const { gradients, parts } = await accumulateGradients(stepper, batches, {
+    ...lossOptions(stepper, step),
     numTokens,
-  }
-  masks.beginStep(step - 1)
-  const { gradients, parts } = await accumulateGradients(stepper, batches, loss)
+  })
   const clipped = clipGradients(gradients, config.maxGradientNorm)
   const [gradientNorm] = await clipped.norm.data()
   const learningRate = learningRateAt(step, totalSteps, config)
@@ -222,14 +230,32 @@ async function trainStep(stepper: Stepper, step: number, batches: readonly Token
   return { loss: total, shallowLoss, deepLoss, distillationLoss, gradientNorm, learningRate, numTokens }
 }
 
+/** How every part of a step's batch is run and what is minimised. */
+function lossOptions(stepper: Stepper, step: number): Omit<BatchLossOptions, 'numTokens'> {
+  const { model, parameters, masks, config } = stepper
+  const { decoderLayers } = model.config
+  masks.beginStep(step - 1)
+  return {
+    objective: objectiveOf(config, model.config),
+    pass: {
+      dropout: masks.apply,
+      skippedLayers: skippedLayers(config, { decoderLayers, seed: config.seed, step: step - 1 }),
+    },
+    distillationMap: parameters.distillationMap,
+  }
+}
+
 /** Summed gradients and parts of the loss; the caller disposes the gradients. */
-async function accumulateGradients(stepper: Stepper, batches: readonly TokenBatch[], loss: JointLossOptions) {
-  const { model, groups, masks, config } = stepper
+async function accumulateGradients(
+  { model, groups, config }: Stepper,
+  batches: readonly TokenBatch[],
+  options: BatchLossOptions,
+) {
   let gradients: tf.Tensor[] = []
-  const parts = [0, 0, 0, 0]
+  const parts = LOSS_PARTS.map(() => 0)
   try {
     for (const batch of batches.flatMap((whole) => splitBatch(whole, config.maxPassTokens))) {
-      const found = batchGradients(model, batch, { loss, groups, dropout: masks.apply })
+      const found = batchGradients(model, batch, { ...options, groups })
       gradients = gradients.length > 0 ? addGradients(gradients, found.gradients) : found.gradients
       for (const [i, value] of (await found.loss.data()).entries()) parts[i] += value
       found.loss.dispose()

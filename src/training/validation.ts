@@ -2,8 +2,8 @@
 import * as tf from '@tensorflow/tfjs'
 import { IGNORED_LABEL, type TokenBatch } from '../data/index.js'
 import { matMulTransposed, type ShallowDeepModel } from '../model/index.js'
-import { exitStates } from './gradients.js'
-import { jointLoss } from './loss.js'
+import { decoderStates } from './decoderStates.js'
+import { exitLoss } from './loss.js'
 
 export interface ExitLosses {
   /** Mean cross-entropy over valid tokens, natural log. */
@@ -13,24 +13,27 @@ export interface ExitLosses {
   readonly agreement: number
 }
 
-const UNSMOOTHED = { shallowWeight: 1, deepWeight: 1, distillationWeight: 0, labelSmoothing: 0, numTokens: 1 }
+const UNSMOOTHED = { weights: [1, 1], labelSmoothing: 0, numTokens: 1 }
 
 /** Measures a model on batches; frees everything it makes. */
 export async function validateLosses(
   model: ShallowDeepModel,
   batches: Iterable<TokenBatch>,
 ): Promise<ExitLosses> {
+  const { shallowLayers, decoderLayers } = model.config
   let [shallow, deep, agreeing, numTokens] = [0, 0, 0, 0]
   for (const batch of batches) {
     const sums = tf.tidy(() => {
-      const states = exitStates(model, batch)
-      const choice = (exit: tf.Tensor2D) => tf.argMax(matMulTransposed(exit, states.head, false, true), 1)
-      const isValid = tf.notEqual(states.labels, IGNORED_LABEL)
-      const agrees = tf.logicalAnd(isValid, tf.equal(choice(states.shallow), choice(states.deep)))
+      const { exit, head, labels } = decoderStates(model, batch)
+      const exits = [exit(shallowLayers), exit(decoderLayers)]
+      const [shallow, deep] = exits.map((state) => tf.argMax(matMulTransposed(state, head, false, true), 1))
+      const isValid = tf.notEqual(labels, IGNORED_LABEL)
+      const agrees = tf.logicalAnd(isValid, tf.equal(shallow, deep))
       const count = (flags: tf.Tensor) => tf.sum(tf.cast(flags, 'float32'))
-      return tf.concat([jointLoss(states, UNSMOOTHED), tf.stack([count(agrees), count(isValid)])])
+      const losses = exitLoss({ exits, head, labels }, UNSMOOTHED)
+      return tf.concat([losses, tf.stack([count(agrees), count(isValid)])])
     })
-    const [, shallowSum, deepSum, , agreeSum, validSum] = await sums.data()
+    const [, , shallowSum, deepSum, agreeSum, validSum] = await sums.data()
     sums.dispose()
     shallow += shallowSum
     deep += deepSum

@@ -6,7 +6,7 @@ import { parseModelConfig, type ModelConfig } from '../../src/config/index.js'
 import type { TokenBatch } from '../../src/data/index.js'
 import { chooseBackend } from '../../src/engines/tfjs/backend.node.js'
 import { buildModel, initialWeights, type Dropout, type ShallowDeepModel } from '../../src/model/index.js'
-import { exitStates } from '../../src/training/index.js'
+import { decoderStates } from '../../src/training/index.js'
 
 const [B, M, T] = [2, 3, 4]
 const batch: TokenBatch = {
@@ -29,6 +29,12 @@ function configOf(changed: Partial<ModelConfig>): ModelConfig {
   )
 }
 
+/** The states that both heads read. */
+function exitStates(model: ShallowDeepModel, dropout?: Dropout): tf.Tensor2D[] {
+  const { exit } = decoderStates(model, batch, dropout && { dropout })
+  return [exit(model.config.shallowLayers), exit(model.config.decoderLayers)]
+}
+
 /** How often each shape is dropped. */
 function countDrops(model: ShallowDeepModel): Record<string, number> {
   const counts: Record<string, number> = {}
@@ -37,7 +43,7 @@ function countDrops(model: ShallowDeepModel): Record<string, number> {
     counts[shape] = (counts[shape] ?? 0) + 1
     return x
   }
-  tf.tidy(() => exitStates(model, batch, dropout))
+  tf.tidy(() => exitStates(model, dropout))
   return counts
 }
 
@@ -74,7 +80,7 @@ describe('places of dropout', () => {
     const config = configOf({})
     const model = buildModel(config, initialWeights(config, 1))
     tf.tidy(() =>
-      exitStates(model, batch, (x) => {
+      exitStates(model, (x) => {
         if (x.rank !== 4) return x
         const sums = tf.sum(x, 3).dataSync()
         for (const sum of sums) assert.ok(Math.abs(sum - 1) < 1e-5)
@@ -89,10 +95,7 @@ describe('places of dropout', () => {
     const config = configOf({})
     const model = buildModel(config, initialWeights(config, 2))
     const run = (dropout?: Dropout) =>
-      tf.tidy(() => {
-        const { shallow, deep } = exitStates(model, batch, dropout)
-        return [shallow.dataSync(), deep.dataSync()]
-      })
+      tf.tidy(() => exitStates(model, dropout).map((state) => state.dataSync()))
     const evaluated = run()
     assert.deepEqual(run(), evaluated)
     assert.deepEqual(

@@ -212,7 +212,7 @@ describe('the end of a training', () => {
 
       it('nothing is left when the moments to resume with are not its own', async () => {
         const progress = { step: 1, bestStep: null, bestLoss: null, validation: null }
-        const resume = { progress, moments: new Map() }
+        const resume = { progress, moments: new Map(), extras: new Map() }
         const left = await leftBy((model) =>
           assert.rejects(watch({ model, examples, config, resume }), { code: 'training.wrong-state' }),
         )

@@ -2,14 +2,15 @@
 // with smoothing and distillation, and in train mode under dropout with masks that are the same on both sides.
 import assert from 'node:assert/strict'
 import * as tf from '@tensorflow/tfjs'
+import { trainingConfigSchema, type TrainingConfig } from '../../src/config/index.js'
 import { buildModel, type Dropout, type HostWeights, type ShallowDeepModel } from '../../src/model/index.js'
 import {
   addGradients,
   batchGradients,
   clipGradients,
-  exitWeights,
   groupParameters,
-  type JointLossOptions,
+  objectiveOf,
+  type BatchLossOptions,
 } from '../../src/training/index.js'
 import { splitBatch, type TokenBatch } from '../../src/data/index.js'
 import { readParityModel } from '../golden/parity.js'
@@ -44,10 +45,10 @@ const LOSS_TOLERANCE = 2e-6
 const GRADIENT_TOLERANCE = 3e-5
 
 /** What differs from the joint loss by layer index, without smoothing and distillation. */
-const LOSSES: Record<string, Partial<JointLossOptions>> = {
-  deep: { shallowWeight: 0, deepWeight: 1 },
+const LOSSES: Record<string, Partial<TrainingConfig>> = {
+  deep: { exitWeighting: [0, 1] },
   joint: {},
-  distilled: { labelSmoothing: 0.2, distillationWeight: 0.7 },
+  distilled: { labelSmoothing: 0.2, distillation: 'logits', distillationWeight: 0.7 },
   dropped: {},
 }
 
@@ -72,7 +73,7 @@ interface Found {
 function computeGradients(
   model: ShallowDeepModel,
   batches: readonly TokenBatch[],
-  options: { readonly loss: JointLossOptions; readonly dropout: Dropout },
+  options: BatchLossOptions,
 ): Found {
   const { numTensors } = tf.memory()
   const groups = groupParameters(model.variables)
@@ -109,12 +110,10 @@ describe('gradients', () => {
         const { config, weights } = readParityModel(name, shallowLayers)
         const batch = toTokenBatch(readMainBatch(name))
         const tensors = readVectorTensors(`gradients-${name}.safetensors.gz`)
-        const lossOf = (changed: Partial<JointLossOptions>): JointLossOptions => ({
-          ...exitWeights('layer-index', config),
-          distillationWeight: 0,
-          labelSmoothing: 0,
+        const optionsOf = (changed: Partial<TrainingConfig>, dropout: Dropout): BatchLossOptions => ({
+          objective: objectiveOf(trainingConfigSchema.parse({ labelSmoothing: 0, ...changed }), config),
           numTokens: batch.numTokens,
-          ...changed,
+          pass: { dropout },
         })
         let model: ShallowDeepModel
         before(() => {
@@ -130,10 +129,9 @@ describe('gradients', () => {
           it(`${kind}: losses and the gradient of every weight are the reference's, in train mode`, () => {
             const sizes: number[] = []
             const dropout = rate === undefined ? keepAll : maskByPlace(rate, sizes)
-            const loss = lossOf(changed)
-            const found = computeGradients(model, [batch], { loss, dropout })
-            const total = loss.distillationWeight > 0 || kind !== 'deep' ? parts[0] : parts[2]
-            const divergence = loss.distillationWeight > 0 ? parts[3] : 0
+            const found = computeGradients(model, [batch], optionsOf(changed, dropout))
+            const total = kind === 'deep' ? parts[2] : parts[0]
+            const divergence = changed.distillation === 'logits' ? parts[3] : 0
             ;[total, parts[1], parts[2], divergence].forEach((wanted, i) => {
               assert.ok(Math.abs(found.parts[i] - wanted) <= LOSS_TOLERANCE * (1 + wanted), `part ${i}`)
             })
@@ -150,7 +148,7 @@ describe('gradients', () => {
           const expected = inOurNames(tensors, name, 'joint/')
           for (const parts of [padded, splitBatch(batch, 2 * (12 + 9))]) {
             assert.equal(parts.length, 3)
-            assertGradients(computeGradients(model, parts, { loss: lossOf({}), dropout: keepAll }), expected)
+            assertGradients(computeGradients(model, parts, optionsOf({}, keepAll)), expected)
           }
         })
       })

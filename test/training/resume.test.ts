@@ -66,13 +66,13 @@ async function trainInto(
 
 /** Goes on with the run in `folder`, from nothing but what is there. */
 async function goOn(folder: string, training: TrainingConfig, until?: number) {
-  const { config, weights, progress, moments } = await resumeRun(
+  const { config, weights, progress, moments, extras } = await resumeRun(
     await openTrainingRun(folder, training),
     folder,
     training,
   )
   const model = buildModel(config, weights)
-  const watched = await trainInto(folder, model, { training, until, resume: { progress, moments } })
+  const watched = await trainInto(folder, model, { training, until, resume: { progress, moments, extras } })
   const bits = await weightBits(model)
   model.dispose()
   return { ...watched, bits, from: progress.step }
@@ -91,20 +91,26 @@ async function start(
 }
 
 const KINDS = [
-  { optimiser: 'adafactor', changed: {} },
+  { name: 'adafactor', changed: {}, training: {} },
   {
-    optimiser: 'adamw',
+    name: 'adamw',
     changed: { feedForward: 'gated-gelu', tieEmbeddings: false, scaleLogits: false },
+    training: { optimiser: 'adamw' },
+  },
+  {
+    name: 'distillation through a map, with layer dropout',
+    changed: { shallowLayers: 2 },
+    training: { distillation: 'uniform', distillationMap: true, layerDropout: 0.5 },
   },
 ] as const
 
 describe('resuming', () => {
   onEachBackend(() => {
-    for (const { optimiser, changed } of KINDS) {
-      it(`${optimiser}: in mid-epoch and twice, once at an epoch's edge, ends where no interruption does`, async () => {
+    for (const { name, changed, training: special } of KINDS) {
+      it(`${name}: in mid-epoch and twice, once at an epoch's edge, ends where no interruption does`, async () => {
         const training = tinyTraining({
           ...SETTINGS,
-          optimiser,
+          ...special,
           weightDecay: 0.01,
           schedule: 'cosine',
           warmupSteps: 2,
@@ -142,7 +148,7 @@ describe('resuming', () => {
         const zeros = new Map(
           [...resumed.moments].map(([key, { shape, data }]) => [key, { shape, data: data.map(() => 0) }]),
         )
-        await trainInto(folder, model, { training, resume: { progress: resumed.progress, moments: zeros } })
+        await trainInto(folder, model, { training, resume: { ...resumed, moments: zeros } })
         assert.notDeepEqual(await weightBits(model), whole.bits)
         model.dispose()
       })
@@ -230,8 +236,13 @@ describe('resuming', () => {
           maxGradientNorm: 2,
           labelSmoothing: 0,
           exitWeighting: [1, 1],
+          loss: 'calm',
           distillation: 'logits',
           distillationWeight: 1,
+          distillationTemperature: 2,
+          distillationMap: true,
+          layerDropout: 0.1,
+          layerDropoutGrowth: 'linear',
           validateEvery: 1,
           saveEvery: 1,
           keepCheckpoints: 9,
