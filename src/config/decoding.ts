@@ -27,6 +27,9 @@ const loopShape = {
   minNewTokens: count
     .default(0)
     .describe('no end of sequence before this many other tokens; 0 = whenever the model says so'),
+  noRepeatNgram: count
+    .default(0)
+    .describe('no sequence of this many tokens twice in an output; 0 = may repeat'),
   maxPending: count
     .nullable()
     .default(null)
@@ -59,6 +62,23 @@ export type LoopOptions = Readonly<z.output<typeof loopOptionsSchema>>
 /** Options of the decoding loop as a caller writes them: what is left out takes its default. */
 export type LoopOptionsInput = Readonly<z.input<typeof loopOptionsSchema>>
 
+const selectionShape = {
+  beams: z
+    .number()
+    .int()
+    .positive()
+    .default(1)
+    .describe('policies full and static: hypotheses searched side by side; 1 = greedy'),
+  lengthPenalty: z
+    .number()
+    .default(1)
+    .describe('beams: compare by log-probability / length ^ this; 0 = by the sum, higher favours longer'),
+  earlyStopping: z
+    .boolean()
+    .default(false)
+    .describe('beams: end once as many outputs as beams have ended, though others might become better'),
+}
+
 /** Schema of {@link DecodingOptions}. */
 export const decodingOptionsSchema = z
   .strictObject({
@@ -77,12 +97,21 @@ export const decodingOptionsSchema = z
       .describe('exit shallow iff confidence > threshold; 1 = never'),
     calibrator: z.string().default('beta-mixture').describe('what adapts the threshold'),
     batchSize: z.number().int().positive().default(1).describe('sequences decoded together'),
+    ...selectionShape,
     ...loopShape,
   })
   .refine(({ minNewTokens, maxNewTokens }) => minNewTokens < maxNewTokens, fewerThanLimit)
   .refine(({ policy, exitLayer }) => policy === 'static' || exitLayer === undefined, {
     path: ['exitLayer'],
     message: 'belongs to policy static only',
+  })
+  .refine(({ beams, policy }) => beams === 1 || policy === 'full' || policy === 'static', {
+    path: ['beams'],
+    message: 'need policy full or static, whose hypotheses all leave by the same exit',
+  })
+  .refine(({ beams, flushAtEnd }) => beams === 1 || !flushAtEnd, {
+    path: ['flushAtEnd'],
+    message: 'gathers evidence for a threshold, and beams have none',
   })
 
 /** Policy, threshold and loop options, complete. */

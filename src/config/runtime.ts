@@ -76,11 +76,12 @@ const loop = decodingOptionsSchema.shape
 export const loopShape = {
   maxNewTokens: loop.maxNewTokens,
   minNewTokens: loop.minNewTokens,
+  noRepeatNgram: loop.noRepeatNgram,
   maxPending: loop.maxPending,
   confidence: loop.confidence,
 }
 
-/** Policy, threshold and loop. */
+/** Policy, threshold, loop, and how tokens are taken from an exit. */
 export const policyShape = {
   policy: loop.policy,
   exitLayer: loop.exitLayer,
@@ -88,6 +89,9 @@ export const policyShape = {
   calibrator: loop.calibrator.meta({ placeholder: 'name' }),
   flushAtEnd: loop.flushAtEnd,
   ...loopShape,
+  beams: loop.beams,
+  lengthPenalty: loop.lengthPenalty,
+  earlyStopping: loop.earlyStopping,
 }
 
 /**

@@ -33,7 +33,7 @@ export async function decodeAll(
   sources: readonly ArrayLike<number>[],
   options: DecodeAllOptions,
 ): Promise<RowResult[]> {
-  const { batchSize = 1, onResult, thresholds, createTextStream, ...rest } = options
+  const { batchSize = 1, onResult, thresholds, createTextStream, firstOrdinal = 0, ...rest } = options
   if (!Number.isInteger(batchSize) || batchSize < 1) {
     throw new ShallowDeepError({
       code: 'config.invalid-value',
@@ -46,6 +46,7 @@ export async function decodeAll(
     const batch = sources.slice(start, start + batchSize)
     const batchResults = await collect(engine, batch, {
       ...rest,
+      firstOrdinal: firstOrdinal + start,
       thresholds: thresholds?.slice(start, start + batchSize),
       createTextStream: createTextStream && ((row) => createTextStream(start + row)),
     })

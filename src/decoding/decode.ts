@@ -1,18 +1,25 @@
-// The one decoding loop. Every policy runs through it: each step puts in the newest token of each row, runs the segments
-// one after the other until the policy lets the position leave, and otherwise flushes the stack through the last one.
+// The one decoding loop. Every policy and every selection runs through it: each step puts in the newest token of each
+// hypothesis, runs the segments one after the other until the policy lets the position leave, and otherwise flushes the
+// stack through the last one; then the sequences take their tokens from what the exits said.
 import { loopOptionsSchema, parseConfig } from '../config/index.js'
 import type { LoopOptions, LoopOptionsInput } from '../config/index.js'
 import { ShallowDeepError } from '../errors.js'
-import { confidenceMeasure } from './confidence.js'
-import type { DecoderEngine, DecoderSession, EngineInfo } from './engine.js'
-import type { CommitEvent, DecodeEvent, TextStream, TokenEvent } from './events.js'
+import { confidenceMeasure, type ConfidenceMeasure } from './confidence.js'
+import { forbiddenTokens } from './constraints.js'
+import type { DecoderEngine, DecoderSession, EngineInfo, ExitFeature, SessionOptions } from './engine.js'
+import type { DecodeEvent, TextStream } from './events.js'
 import { policyCalibrator, type Policy } from './policies/index.js'
-import { exitKind, RowState } from './state.js'
-import type { Emission } from './state.js'
+import { greedy, type Selection } from './selection/index.js'
+import type { Sequence } from './sequence.js'
+import type { Phase, RowState } from './state.js'
 
 /** How to decode. */
 export interface DecodeOptions extends LoopOptionsInput {
   readonly policy: Policy
+  /** How tokens are taken from the exits' distributions. Neutral: greedily. */
+  readonly selection?: Selection
+  /** Number of the first source among all that are decoded, for what is drawn at random. Neutral: 0. */
+  readonly firstOrdinal?: number
   /** A threshold for each row in place of the policy's, where it has one; neutral: undefined. */
   readonly thresholds?: readonly number[]
   /** Makes a row's text stream; neutral: undefined, which leaves all text ''. */
@@ -25,41 +32,56 @@ interface Plan extends LoopOptions {
   readonly policy: Policy
   readonly info: EngineInfo
   readonly exits: readonly number[]
+  readonly measure: ConfidenceMeasure['measure']
+  /** What exits before the last are asked for; undefined where they are passed by. */
+  readonly earlyNeeds: readonly ExitFeature[] | undefined
+  readonly deepNeeds: readonly ExitFeature[]
   readonly signal: AbortSignal | undefined
 }
 
-interface Row {
-  readonly state: RowState
-  /** Undefined without one, and once it has ended. */
-  stream: TextStream | undefined
-  text: string
-  numCommitted: number
-}
-
 /**
- * Decodes sources (token ids, end of sequence included, no padding), greedily, as rows of one batch. Yields `encoded`
- * first; then `token`, `commit` and, once a row, `end` events. A calibrator's threshold is read once, as the rows start;
- * it is given their evidence, row by row, when the last one has ended (before that row's `end` event).
+ * Decodes sources (token ids, end of sequence included, no padding) as rows of one batch. Yields `encoded` first; then
+ * `token`, `commit` and, once a row, `end` events. A calibrator's threshold is read once, as the rows start; it is given
+ * their evidence, row by row, when the last one has ended (before that row's `end` event).
  * When the caller stops early, or it throws or is aborted (then with `signal.reason`), everything is freed and the
  * calibrator is left as it was. Reads no clock.
- * Throws `config.*` for bad options, `decoding.thresholds`, `decoding.exit-layer`, and what the engine throws.
+ * Throws `config.*` for bad options, `decoding.thresholds`, `decoding.exit-layer`, what the selection throws where the
+ * policy does not suit it, and what the engine throws.
  */
 export async function* decode(
   engine: DecoderEngine,
   sources: readonly ArrayLike<number>[],
   options: DecodeOptions,
 ): AsyncGenerator<DecodeEvent, void, void> {
-  const { policy, thresholds, createTextStream, signal, ...loop } = options
+  const { policy, selection = greedy(), firstOrdinal = 0, thresholds, createTextStream, ...rest } = options
+  const { signal, ...loop } = rest
   const { info } = engine
+  const loopOptions = parseConfig(loopOptionsSchema, loop, 'decoding options')
+  selection.check(policy, loopOptions)
+  const { needs, measure } = confidenceMeasure(loopOptions.confidence)
   const plan: Plan = {
-    ...parseConfig(loopOptionsSchema, loop, 'decoding options'),
+    ...loopOptions,
     policy,
     info,
     exits: policy.exits(info),
+    measure,
+    earlyNeeds: policy.isEarly ? [...needs, ...selection.needs] : undefined,
+    deepNeeds: [...selection.needs, ...(policy.verify?.needs ?? [])],
     signal,
   }
-  const rows = thresholdsOf(policy, thresholds, sources.length).map((threshold, row) =>
-    startRow(plan, { row, threshold, stream: createTextStream?.(row) }),
+  const sequences = thresholdsOf(policy, thresholds, sources.length).map((threshold, index) =>
+    selection.start({
+      settings: {
+        index,
+        threshold,
+        maxNewTokens: plan.maxNewTokens,
+        flushesAtEnd: flushesAtEnd(plan, index),
+        info,
+      },
+      policy,
+      ordinal: firstOrdinal + index,
+      stream: createTextStream?.(index),
+    }),
   )
   signal?.throwIfAborted()
   const encoded = await engine.encode(sources, { signal })
@@ -67,13 +89,12 @@ export async function* decode(
     yield { type: 'encoded', numRows: sources.length }
     const session = encoded.open({
       exits: plan.exits,
-      forbidden:
-        plan.minNewTokens > 0
-          ? (_row, position) => (position < plan.minNewTokens ? [info.eosId] : [])
-          : undefined,
+      rowsPerSource: selection.width,
+      numCandidates: selection.numCandidates,
+      forbidden: forbiddenIn(sequences, { plan, width: selection.width }),
     })
     try {
-      yield* decodeRows(session, rows, plan)
+      yield* decodeSequences(session, sequences, plan)
     } finally {
       session.dispose()
     }
@@ -82,144 +103,108 @@ export async function* decode(
   }
 }
 
-function startRow(
-  plan: Plan,
-  start: {
-    readonly row: number
-    readonly threshold: number | null
-    readonly stream: TextStream | undefined
-  },
-): Row {
-  const { policy, flushAtEnd, maxNewTokens, info } = plan
-  const { row: index, threshold, stream } = start
-  // What is provisional must be verified; and a calibrator must not miss the positions that end on the stack.
-  const flushesAtEnd =
+/** What is provisional must be verified; and a calibrator must not miss the positions that end on the stack. */
+function flushesAtEnd({ policy, flushAtEnd }: Plan, index: number): boolean {
+  return (
     policy.verify !== undefined || (flushAtEnd ?? policyCalibrator(policy)?.wantsEvidence(index) ?? false)
-  const state = new RowState({ index, threshold, maxNewTokens, flushesAtEnd, info })
-  return { state, stream, text: '', numCommitted: 0 }
+  )
 }
 
-async function* decodeRows(
+/** What the engine asks of the rows' texts so far. */
+function forbiddenIn(
+  sequences: readonly Sequence[],
+  { plan, width }: { readonly plan: Plan; readonly width: number },
+): SessionOptions['forbidden'] {
+  const forbidden = forbiddenTokens(plan, plan.info)
+  if (!forbidden) return undefined
+  return (row, position) => {
+    const { hypotheses } = sequences[Math.floor(row / width)]
+    return forbidden(hypotheses.find(({ slot }) => slot === row)!.tokensBefore(position))
+  }
+}
+
+async function* decodeSequences(
   session: DecoderSession,
-  rows: readonly Row[],
+  sequences: readonly Sequence[],
   plan: Plan,
 ): AsyncGenerator<DecodeEvent, void, void> {
-  let active = rows
+  const learnsFrom = sequences.filter(({ index }) => isWhole(index, plan))
+  let active = sequences
   while (active.length > 0) {
     if (plan.signal) await giveTurn()
-    const events = [
-      ...(await step(session, inPhase(active, 'open'), plan)),
-      ...(await flush(session, inPhase(active, 'closing'), plan)),
-    ]
-    const ended = inPhase(active, 'ended')
-    active = active.filter((row) => !ended.includes(row))
+    const [open, closing] = [hypothesesOf(active, 'open'), hypothesesOf(active, 'closing')]
+    await step(session, open, plan)
+    await flush(session, closing, plan)
+    const events = active.flatMap((sequence) => sequence.advance(session))
+    const ended = active.filter(({ phase }) => phase === 'ended')
+    active = active.filter(({ phase }) => phase !== 'ended')
     if (active.length === 0) {
       const calibrator = policyCalibrator(plan.policy)
-      for (const { state } of rows) calibrator?.observe(isWhole(state, plan) ? state.observed : [])
+      for (const sequence of sequences) {
+        calibrator?.observe(learnsFrom.includes(sequence) ? sequence.observed : [])
+      }
     }
     yield* events
-    for (const { state, text } of ended) yield { type: 'end', row: state.index, result: state.result(text) }
+    for (const sequence of ended) yield { type: 'end', row: sequence.index, result: sequence.result() }
   }
 }
 
 /** Whether a row's evidence may move a threshold: not where a calibrator chose to go without its last positions. */
-function isWhole({ settings }: RowState, { policy, flushAtEnd }: Plan): boolean {
-  return settings.flushesAtEnd || flushAtEnd === false || !policyCalibrator(policy)?.isAdaptive
+function isWhole(index: number, plan: Plan): boolean {
+  const { policy, flushAtEnd } = plan
+  return flushesAtEnd(plan, index) || flushAtEnd === false || !policyCalibrator(policy)?.isAdaptive
 }
 
-/** One token further for each row, except where a flush takes some back. */
-async function step(session: DecoderSession, rows: readonly Row[], plan: Plan): Promise<DecodeEvent[]> {
-  const { policy, exits, info, signal, maxPending } = plan
-  const { needs, measure } = confidenceMeasure(plan.confidence)
-  const events: DecodeEvent[] = []
-  for (const { state } of rows) session.push(state.index, state.begin())
-  let going = rows
+/** One position further for each hypothesis. */
+async function step(session: DecoderSession, states: readonly RowState[], plan: Plan): Promise<void> {
+  const { policy, exits, info, signal, maxPending, earlyNeeds, measure } = plan
+  for (const state of states) session.push(state.slot, state.begin())
+  let going = states
   for (let segment = 0; segment < exits.length - 1 && going.length > 0; segment++) {
-    const choices = await session.run({
-      segment,
-      rows: going.map(({ state }) => state.index),
-      exit: policy.isEarly ? needs : undefined,
-      signal,
-    })
-    const deeper: Row[] = []
-    for (const [i, row] of going.entries()) {
-      const { state } = row
+    const choices = await session.run({ segment, rows: slotsOf(going), exit: earlyNeeds, signal })
+    going = going.filter((state, i) => {
       state.passed(layersOf(segment, exits))
-      if (!policy.isEarly) {
-        deeper.push(row)
-        continue
-      }
+      if (!earlyNeeds) return true
       const choice = choices[i][choices[i].length - 1]
       const confidence = measure(choice, info.vocabSize)
-      state.see(choice.token, confidence)
+      state.see(choice, confidence)
       // Policies without a threshold leave by other rules; 1 lets no confidence pass.
       const threshold = state.settings.threshold ?? 1
       const isStackFull = maxPending !== null && state.numPending >= maxPending
       if (policy.leaves({ confidence, threshold, isStackFull })) {
-        events.push(...emissionEvents(row, state.leave(exits[segment]), plan))
-        continue
+        state.leave(exits[segment])
+        return false
       }
       if (isStackFull && confidence > threshold) state.force()
-      deeper.push(row)
-    }
-    going = deeper
+      return true
+    })
   }
-  events.push(...(await flush(session, going, plan)))
-  return events
+  await flush(session, going, plan)
 }
 
 /** Runs the last segment over everything that waits for it, and settles what the policy makes of it. */
-async function flush(session: DecoderSession, rows: readonly Row[], plan: Plan): Promise<DecodeEvent[]> {
-  if (rows.length === 0) return []
+async function flush(session: DecoderSession, states: readonly RowState[], plan: Plan): Promise<void> {
+  if (states.length === 0) return
   const segment = plan.exits.length - 1
   const choices = await session.run({
     segment,
-    rows: rows.map(({ state }) => state.index),
-    exit: [],
+    rows: slotsOf(states),
+    exit: plan.deepNeeds,
     signal: plan.signal,
   })
-  return rows.flatMap((row, i) => {
-    const { state } = row
+  for (const [i, state] of states.entries()) {
     state.passed(layersOf(segment, plan.exits))
-    const deep = choices[i].map(({ token }) => token)
-    const { emission, truncateTo } = state.settle(deep, plan.policy.verify)
-    if (truncateTo !== null) session.truncate(state.index, truncateTo)
-    return emission ? emissionEvents(row, emission, plan) : commitEvents(row)
-  })
-}
-
-function emissionEvents(row: Row, emission: Emission, { policy, info }: Plan): DecodeEvent[] {
-  const { settings } = row.state
-  const token: TokenEvent = {
-    type: 'token',
-    row: settings.index,
-    ...emission,
-    exit: exitKind(emission.exitLayer, info),
-    threshold: settings.threshold,
+    const numStanding = state.settle(choices[i])
+    if (numStanding !== null) session.truncate(state.slot, numStanding)
   }
-  const isProvisional = policy.verify !== undefined && row.state.numPending > 0
-  return isProvisional ? [token] : [token, ...commitEvents(row)]
 }
 
-/** Makes everything emitted so far final. */
-function commitEvents(row: Row): CommitEvent[] {
-  const { state } = row
-  const position = row.numCommitted
-  const tokens = state.tokensFrom(position)
-  row.numCommitted += tokens.length
-  let text = ''
-  for (const token of tokens) text += row.stream?.push(token) ?? ''
-  if (state.phase !== 'open') {
-    text += row.stream?.end() ?? ''
-    row.stream = undefined
-  }
-  row.text += text
-  if (tokens.length === 0 && text === '') return []
-  return [{ type: 'commit', row: state.index, position, tokens, text }]
+function hypothesesOf(sequences: readonly Sequence[], phase: Phase): readonly RowState[] {
+  return sequences.flatMap((sequence) => (sequence.phase === phase ? sequence.hypotheses : []))
 }
 
-function inPhase(rows: readonly Row[], phase: RowState['phase']): readonly Row[] {
-  return rows.filter(({ state }) => state.phase === phase)
+function slotsOf(states: readonly RowState[]): number[] {
+  return states.map(({ slot }) => slot)
 }
 
 function layersOf(segment: number, exits: readonly number[]): number {

@@ -26,7 +26,17 @@ export interface EngineInfo {
 }
 
 /** What an exit can be asked for beside its arg-max; each costs a little. */
-export type ExitFeature = 'probabilities' | 'entropy' | 'logits'
+export type ExitFeature = 'probabilities' | 'entropy' | 'candidates' | 'logits'
+
+/** A token that an exit might choose. */
+export interface TokenCandidate {
+  readonly token: number
+  /**
+   * Natural logarithm of its probability. Forbidden tokens keep their share of the distribution, as in the reference's
+   * beam search, so that sums of these compare between prefixes that forbid different tokens.
+   */
+  readonly logProbability: number
+}
 
 /** What an exit chose at one position. */
 export interface ExitChoice {
@@ -37,6 +47,8 @@ export interface ExitChoice {
   readonly top2?: number
   /** Entropy of the distribution in nats, in [0, ln V]; with `entropy` only. */
   readonly entropy?: number
+  /** The best tokens that are not forbidden, best first, `numCandidates` or as many as there are; with `candidates` only. */
+  readonly candidates?: readonly TokenCandidate[]
   /** All V logits, forbidden tokens at -1e9 or below; with `logits` only. */
   readonly logits?: Float32Array
 }
@@ -45,8 +57,15 @@ export interface SessionOptions {
   /** Layer counts after which an exit is, rising, the last at most L. */
   readonly exits: readonly number[]
   /**
+   * Rows of each source, which share all that depends on the source alone; those of source i are rows
+   * i * rowsPerSource and on. Neutral: 1.
+   */
+  readonly rowsPerSource?: number
+  /** How many `candidates` an exit tells where it is asked for them. Neutral: 1. */
+  readonly numCandidates?: number
+  /**
    * Token ids that no exit may choose at a position (from 0, the start token's). Neutral: undefined, none.
-   * Probabilities are those of the remaining tokens.
+   * Probabilities and entropy are those of the remaining tokens.
    */
   readonly forbidden?: (row: number, position: number) => readonly number[]
 }
@@ -77,14 +96,19 @@ export interface DecoderSession {
   run(options: RunOptions): Promise<readonly (readonly ExitChoice[])[]>
   /** Forgets all positions of a row from `length` on, whatever their depth. */
   truncate(row: number, length: number): void
+  /**
+   * Row `rows[i]` goes on from what row `from[i]`, of the same source, holds now: all at once, so that rows may change
+   * places. No row stands twice in `rows`; what a row held that nothing goes on from is forgotten.
+   */
+  reorder(rows: readonly number[], from: readonly number[]): void
   /** Frees everything; idempotent. Other verbs then throw `engine.disposed`. */
   dispose(): void
 }
 
-/** Encoded sources, a row each. May serve several sessions, one after the other or at once. */
+/** Encoded sources. May serve several sessions, one after the other or at once. */
 export interface EncodedSources {
   readonly numRows: number
-  /** Opens a session over all rows, without any position yet. The caller disposes it, before the sources. */
+  /** Opens a session over all sources, without any position yet. The caller disposes it, before the sources. */
   open(options: SessionOptions): DecoderSession
   /** Idempotent. */
   dispose(): void

@@ -13,7 +13,10 @@ export interface EncodedEvent {
   readonly numRows: number
 }
 
-/** A token was emitted. Provisional under policies that verify: a later event may take it back. */
+/**
+ * A token was emitted. Provisional under policies that verify: a later event may take it back. With beams a row's tokens
+ * all come when its search has ended.
+ */
 export interface TokenEvent {
   readonly type: 'token'
   readonly row: number
@@ -61,6 +64,14 @@ export interface FlushedPosition extends Evidence {
   readonly position: number
 }
 
+/** One of the outputs that beam search found. */
+export interface Hypothesis {
+  /** As in {@link RowResult}. */
+  readonly tokens: readonly number[]
+  /** Sum of the tokens' log-probabilities over their number to the power of `lengthPenalty`. */
+  readonly score: number
+}
+
 /** Everything about a row that has ended. Lists named so have one entry a token of the output. */
 export interface RowResult {
   /** Without the start token, with the end of sequence where it ended so. A list by token, as the next three. */
@@ -80,11 +91,13 @@ export interface RowResult {
   readonly evidence: readonly FlushedPosition[]
   /** Positions that never went deep. */
   readonly pendingAtEnd: number
-  /** Tokens that were put in, one at a time: passes of the first segment. */
+  /** With beams only: all outputs found, best first; the first one is the row's own. */
+  readonly hypotheses?: readonly Hypothesis[]
+  /** Tokens that were put in, one at a time: passes of the first segment, those of all beams together. */
   readonly steps: number
   /** Emissions that were taken back. */
   readonly retracted: number
-  /** Decoder layers run, each once a pass whatever the number of positions in it. */
+  /** Decoder layers run, each once a pass whatever the number of positions in it; those of all beams together. */
   readonly layerPasses: number
 }
 

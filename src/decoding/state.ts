@@ -1,16 +1,31 @@
-// The state of one row and its transitions: a position begins, is seen at an exit, leaves or settles with a flush.
-// No engine and no events here.
-import type { EngineInfo } from './engine.js'
+// The state of one hypothesis and its transitions: a position begins, is seen at an exit, leaves or goes deep with a
+// flush, and a token is emitted there. No engine, no events, and no choice of tokens here.
+import type { EngineInfo, ExitChoice } from './engine.js'
 import type { Exit, FinishReason, FlushedPosition, RowResult } from './events.js'
-import type { Policy } from './policies/index.js'
+import type { Draft } from './selection/selector.js'
 
 /** A position that has begun and whose deep layers have not run. */
 interface Position {
   readonly index: number
-  /** The shallow exit's choice; null where that exit was not looked at. */
-  token: number | null
+  /** What the exit before the last said; null where it was not looked at. */
+  shallow: ExitChoice | null
   confidence: number | null
   isForced: boolean
+}
+
+/** Where the newest token of a hypothesis is to come from. */
+export interface Departure {
+  /** What the exit said at the position. */
+  readonly choice: ExitChoice
+  /** The token that a verification put there already; null where one is still to be chosen. */
+  readonly token: number | null
+}
+
+interface Origin {
+  readonly position: Position
+  readonly exitLayer: number
+  readonly flushSize: number
+  readonly retracted: number
 }
 
 /** A token as it was emitted. */
@@ -27,30 +42,56 @@ export interface Emission {
 /** What a row is to do next; `closing` needs one more flush. */
 export type Phase = 'open' | 'closing' | 'ended'
 
-/** What does not change while a row is decoded. */
+/** What does not change while a source is decoded. */
 export interface RowSettings {
+  /** Index of the source. */
   readonly index: number
   readonly threshold: number | null
   readonly maxNewTokens: number
   readonly flushesAtEnd: boolean
   readonly info: EngineInfo
+  /** The token that a flush leaves at a pending position; neutral: undefined, the one that was emitted. */
+  readonly verify?: (draft: Draft, deep: ExitChoice) => number
 }
 
-/** One row of a batch. */
+/** Work done so far; one count for all hypotheses of a source. */
+interface Work {
+  steps: number
+  layerPasses: number
+}
+
+/** One hypothesis: with beams one of several of a source, else the only one. */
 export class RowState {
   /** Positions that left early, oldest first. */
   private pending: Position[] = []
   /** The newest position while it is on its way; null between steps. */
   private current: Position | null = null
+  private left: (Departure & Origin) | null = null
   private emissions: Emission[] = []
-  private readonly flushes: number[] = []
-  private readonly forced: number[] = []
-  private readonly evidence: FlushedPosition[] = []
-  private steps = 0
+  private flushes: number[] = []
+  private forced: number[] = []
+  private evidence: FlushedPosition[] = []
   private retracted = 0
-  private layerPasses = 0
 
-  constructor(readonly settings: RowSettings) {}
+  /** @param slot the row of the engine that holds it; not the source's index where a source has several */
+  constructor(
+    readonly settings: RowSettings,
+    readonly slot = settings.index,
+    private readonly work: Work = { steps: 0, layerPasses: 0 },
+  ) {}
+
+  /** The same hypothesis once more, to go on by itself in another row of the engine. */
+  fork(slot: number): RowState {
+    const copy = new RowState(this.settings, slot, this.work)
+    copy.pending = [...this.pending]
+    copy.left = this.left
+    copy.emissions = [...this.emissions]
+    copy.flushes = [...this.flushes]
+    copy.forced = [...this.forced]
+    copy.evidence = [...this.evidence]
+    copy.retracted = this.retracted
+    return copy
+  }
 
   get index(): number {
     return this.settings.index
@@ -62,6 +103,11 @@ export class RowState {
 
   get numPending(): number {
     return this.pending.length
+  }
+
+  /** Where the newest token is to come from; null where no token is due. */
+  get departure(): Departure | null {
+    return this.left
   }
 
   /** Evidence so far, in the order of the flushes. */
@@ -79,22 +125,27 @@ export class RowState {
     return this.emissions.slice(position).map(({ token }) => token)
   }
 
+  /** Everything that stands before a position, the start token first. */
+  tokensBefore(position: number): number[] {
+    return [this.settings.info.decoderStartId, ...this.emissions.slice(0, position).map(({ token }) => token)]
+  }
+
   /** Begins the next position; returns the decoder input token that it is to be given. */
   begin(): number {
     const index = this.emissions.length
-    this.current = { index, token: null, confidence: null, isForced: false }
-    this.steps++
+    this.current = { index, shallow: null, confidence: null, isForced: false }
+    this.work.steps++
     return index === 0 ? this.settings.info.decoderStartId : this.emissions[index - 1].token
   }
 
   /** Accounts for a pass through `numLayers` layers. */
   passed(numLayers: number): void {
-    this.layerPasses += numLayers
+    this.work.layerPasses += numLayers
   }
 
-  /** Notes what an exit before the last chose at the newest position. */
-  see(token: number, confidence: number): void {
-    this.current!.token = token
+  /** Notes what an exit before the last said at the newest position. */
+  see(choice: ExitChoice, confidence: number): void {
+    this.current!.shallow = choice
     this.current!.confidence = confidence
   }
 
@@ -104,53 +155,78 @@ export class RowState {
     this.forced.push(this.current!.index)
   }
 
-  /** The newest position leaves after `exitLayer` with the token last seen, and goes on the stack. */
-  leave(exitLayer: number): Emission {
+  /** The newest position leaves after `exitLayer`, by the exit last seen, and goes on the stack. */
+  leave(exitLayer: number): void {
     const position = this.current!
     this.current = null
     this.pending.push(position)
-    return this.emit(position, position.token!, { exitLayer, flushSize: 0, retracted: 0 })
+    this.left = { choice: position.shallow!, token: null, position, exitLayer, flushSize: 0, retracted: 0 }
   }
 
   /**
-   * Takes the deep choices of a flush: those of the stack and, where there is one, the newest position's. Returns what it
-   * emits, and the number of positions that stand where the engine must forget the rest.
+   * Takes what the deep exit said at a flush: of the stack and, where there is one, of the newest position. Returns the
+   * number of positions that stand where the engine must forget the rest, else null.
    */
-  settle(
-    deep: readonly number[],
-    verify: Policy['verify'],
-  ): { readonly emission: Emission | null; readonly truncateTo: number | null } {
+  settle(deep: readonly ExitChoice[]): number | null {
     const { pending, current } = this
+    const { verify, info } = this.settings
     const flushed = current ? [...pending, current] : pending
     this.pending = []
     this.current = null
     this.flushes.push(deep.length)
-    const numKept = verify
-      ? verify({ emitted: pending.map(({ token }) => token!), deep: deep.slice(0, pending.length) })
-      : pending.length
-    // The first difference still counts; what came after it was built on a token that is gone.
-    for (const [i, { index, token, confidence }] of flushed.slice(0, numKept + 1).entries()) {
-      if (token !== null) {
-        this.evidence.push({ position: index, confidence: confidence!, agree: token === deep[i] })
+    let numKept = 0
+    let verified: number | null = null
+    for (; numKept < pending.length; numKept++) {
+      const { index, shallow } = pending[numKept]
+      const { token } = this.emissions[index]
+      verified = verify ? verify({ token, choice: shallow! }, deep[numKept]) : token
+      if (verified !== token) break
+    }
+    // The first difference still counts; what came after it was built on a token that is gone. Evidence is of the
+    // exits' best tokens, whatever was taken from their distributions.
+    for (const [i, { index, shallow, confidence }] of flushed.slice(0, numKept + 1).entries()) {
+      if (shallow !== null) {
+        this.evidence.push({
+          position: index,
+          confidence: confidence!,
+          agree: shallow.token === deep[i].token,
+        })
       }
     }
-    const exitLayer = this.settings.info.decoderLayers
-    if (numKept < flushed.length) {
-      const position = flushed[numKept]
-      const retracted = pending.length - numKept
-      this.retracted += retracted
-      this.emissions.length = position.index
-      return {
-        emission: this.emit(position, deep[numKept], { exitLayer, flushSize: deep.length, retracted }),
-        truncateTo: retracted > 0 ? position.index + 1 : null,
-      }
+    if (numKept === flushed.length) return null
+    const position = flushed[numKept]
+    const retracted = pending.length - numKept
+    this.retracted += retracted
+    this.emissions.length = position.index
+    this.left = {
+      choice: deep[numKept],
+      token: retracted > 0 ? verified : null,
+      position,
+      exitLayer: info.decoderLayers,
+      flushSize: deep.length,
+      retracted,
     }
-    return { emission: null, truncateTo: null }
+    return retracted > 0 ? position.index + 1 : null
+  }
+
+  /** Emits a token where the newest position left. */
+  emit(token: number): Emission {
+    const { position, exitLayer, flushSize, retracted } = this.left!
+    const { index, confidence, isForced } = position
+    const emission = { position: index, token, confidence, isForced, exitLayer, flushSize, retracted }
+    this.left = null
+    this.emissions.push(emission)
+    return emission
+  }
+
+  /** All tokens as they were emitted. */
+  get emitted(): readonly Emission[] {
+    return this.emissions
   }
 
   /** The row as it ended. */
   result(text: string): RowResult {
-    const { emissions, settings, pending, flushes, forced, evidence, steps, retracted, layerPasses } = this
+    const { emissions, settings, pending, flushes, forced, evidence, retracted, work } = this
     return {
       tokens: this.tokensFrom(0),
       exits: emissions.map(({ exitLayer }) => exitKind(exitLayer, settings.info)),
@@ -163,25 +239,15 @@ export class RowState {
       forced,
       evidence,
       pendingAtEnd: pending.length,
-      steps,
+      steps: work.steps,
       retracted,
-      layerPasses,
+      layerPasses: work.layerPasses,
     }
   }
 
   private get finishReason(): FinishReason | null {
     if (this.emissions.at(-1)?.token === this.settings.info.eosId) return 'eos'
     return this.emissions.length >= this.settings.maxNewTokens ? 'length' : null
-  }
-
-  private emit(
-    { index, confidence, isForced }: Position,
-    token: number,
-    origin: Pick<Emission, 'exitLayer' | 'flushSize' | 'retracted'>,
-  ): Emission {
-    const emission = { position: index, token, confidence, isForced, ...origin }
-    this.emissions.push(emission)
-    return emission
   }
 }
 

@@ -63,6 +63,7 @@ function interrupt(engine: DecoderEngine, segment: number, happen: () => void): 
           return {
             push: (row, token) => session.push(row, token),
             truncate: (row, length) => session.truncate(row, length),
+            reorder: (rows, from) => session.reorder(rows, from),
             dispose: () => session.dispose(),
             run: async (run) => {
               const pending = session.run(run)

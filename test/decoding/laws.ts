@@ -2,7 +2,7 @@
 // and the mutants run the same code. Each throws an AssertionError where its law is broken.
 import assert from 'node:assert/strict'
 import type { Calibrator, Evidence } from '../../src/calibration/index.js'
-import { decode, decodeOne } from '../../src/decoding/index.js'
+import { beams, decode, decodeOne } from '../../src/decoding/index.js'
 import type { DecoderEngine, RowResult } from '../../src/decoding/index.js'
 import { buildModel } from '../../src/model/index.js'
 import { Random } from '../../src/random.js'
@@ -279,6 +279,34 @@ export const lawOfReference: Law = (drawn, subject, tally) =>
     }
   })
 
+/** Beyond the six: beams over full and static find what they find over the plain engine, which has no caches to move. */
+export const lawOfBeams: Law = (drawn, subject, tally) =>
+  withEngine(drawn, subject, async (engine) => {
+    const { config, sources, seed } = drawn
+    const reference = createReferenceEngine(new ReferenceModel(config, weightsOf(drawn)))
+    const { full, staticExit } = subject.policies
+    const selection = beams({
+      beams: 2 + (seed % 3),
+      lengthPenalty: (seed % 5) / 2,
+      earlyStopping: seed % 2 > 0,
+    })
+    for (const policy of [full(), staticExit()]) {
+      const options = { ...optionsOf(drawn, policy), selection }
+      const actual = (await decodeOne(engine, sources[0], options)).hypotheses!
+      const expected = (await decodeOne(reference, sources[0], options)).hypotheses!
+      tally.checked++
+      const [ours, theirs] = [actual, expected].map((list) => list.map(({ score }) => score))
+      assertClose(ours, theirs, 'scores')
+      const tokensOf = (list: typeof actual) => list.map(({ tokens }) => tokens.join())
+      // Two hypotheses of one score may stand either way round, or one of them may be missing.
+      const isTied = theirs.some((score, i) =>
+        theirs.some((other, j) => i !== j && Math.abs(score - other) < 1e-5),
+      )
+      if (isTied && tokensOf(actual).join() !== tokensOf(expected).join()) tally.excused++
+      else assert.deepEqual(tokensOf(actual), tokensOf(expected), policy.name)
+    }
+  })
+
 /** Whether any exit was too close to call along the way. */
 async function hasTie(drawn: LawCase, { tokens }: RowResult): Promise<boolean> {
   const { config } = drawn
@@ -302,4 +330,5 @@ export const laws: Readonly<Record<string, { readonly law: Law; readonly rows: r
     'law 5: a row of a batch goes as it goes alone': { law: law5, rows: [2, 5] },
     'law 6: nothing leaks when finished, left, thrown or aborted': { law: law6, rows: [1, 2] },
     'law 7: free goes as over the plain engine, evidence and all': { law: lawOfReference, rows: [1, 1] },
+    'law 8: beams find what they find over the plain engine': { law: lawOfBeams, rows: [1, 1] },
   }

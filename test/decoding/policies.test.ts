@@ -46,6 +46,10 @@ describe('decoding options', () => {
       batchSize: 1,
       maxNewTokens: 128,
       minNewTokens: 0,
+      noRepeatNgram: 0,
+      beams: 1,
+      lengthPenalty: 1,
+      earlyStopping: false,
       maxPending: null,
       confidence: 'top2-gap',
     })

@@ -50,13 +50,19 @@ class ReferenceSession implements DecoderSession {
   /** Positions that have been through each segment, by row. */
   private readonly lengths: number[][]
 
+  /** By row. */
+  private readonly sources: readonly ReferenceSource[]
+
   constructor(
     private readonly model: ReferenceModel,
-    private readonly sources: readonly ReferenceSource[],
+    sources: readonly ReferenceSource[],
     private readonly options: SessionOptions,
   ) {
-    this.tokens = sources.map(() => [])
-    this.lengths = sources.map(() => options.exits.map(() => 0))
+    this.sources = sources.flatMap((source) =>
+      Array<ReferenceSource>(options.rowsPerSource ?? 1).fill(source),
+    )
+    this.tokens = this.sources.map(() => [])
+    this.lengths = this.sources.map(() => options.exits.map(() => 0))
   }
 
   push(row: number, token: number): void {
@@ -80,19 +86,33 @@ class ReferenceSession implements DecoderSession {
     this.lengths[row] = this.lengths[row].map((known) => Math.min(known, length))
   }
 
+  reorder(rows: readonly number[], from: readonly number[]): void {
+    const held = from.map((row) => ({ tokens: [...this.tokens[row]], lengths: [...this.lengths[row]] }))
+    for (const [i, row] of rows.entries()) {
+      this.tokens[row] = held[i].tokens
+      this.lengths[row] = held[i].lengths
+    }
+  }
+
   dispose(): void {
     this.tokens.length = 0
   }
 
   private choose(row: number, position: number, segment: number): ExitChoice {
-    const { exits, forbidden } = this.options
+    const { exits, forbidden, numCandidates = 1 } = this.options
     const prefix = this.tokens[row].slice(0, position + 1)
     const logits = this.model.logits(this.sources[row], prefix, exits[segment]).slice()
+    const logProbabilities = softmax(logits).map(Math.log)
     for (const token of forbidden?.(row, position) ?? []) logits[token] -= 1e9
     const probabilities = softmax(logits)
     const [top1, top2] = probabilities.toSorted((a, b) => b - a)
     const entropy = -probabilities.reduce((sum, p) => sum + (p > 0 ? p * Math.log(p) : 0), 0)
     const token = logits.indexOf(Math.max(...logits))
-    return { token, top1, top2, entropy, logits: Float32Array.from(logits) }
+    const candidates = logProbabilities
+      .map((logProbability, token) => ({ token, logProbability }))
+      .filter(({ token }) => logits[token] > -1e8)
+      .sort((a, b) => b.logProbability - a.logProbability)
+      .slice(0, numCandidates)
+    return { token, top1, top2, entropy, candidates, logits: Float32Array.from(logits) }
   }
 }

@@ -29,7 +29,12 @@ export function scriptedEngine(
       const banned = forbidden?.(row, position) ?? []
       const wanted = segment === 0 ? exits.shallow : exits.deep
       const token = banned.includes(wanted) ? wanted + 1 : wanted
-      return { token, top1: 0.5 + exits.confidence / 2, top2: 0.5 - exits.confidence / 2 }
+      const [top1, top2] = [0.5 + exits.confidence / 2, 0.5 - exits.confidence / 2]
+      const candidates = [
+        { token, logProbability: Math.log(top1) },
+        { token: token + 1, logProbability: Math.log(top2) },
+      ]
+      return { token, top1, top2, candidates }
     }
     return {
       push: (row: number, token: number) => {
@@ -54,6 +59,11 @@ export function scriptedEngine(
         log.push(`truncate ${row} ${length}`)
         rows[row].tokens.length = length
         rows[row].lengths = rows[row].lengths.map((known) => Math.min(known, length))
+      },
+      reorder: (to: readonly number[], from: readonly number[]) => {
+        log.push(`reorder [${to.join()}] from [${from.join()}]`)
+        const held = from.map((row) => structuredClone(rows[row]))
+        for (const [i, row] of to.entries()) rows[row] = held[i]
       },
       dispose: () => void log.push('close'),
     }

@@ -65,6 +65,8 @@ export class ScriptedEngine implements DecoderEngine {
         pushed[row] = Math.min(pushed[row], length)
         lengths[row] = lengths[row].map((value) => Math.min(value, length))
       },
+      // Nothing here depends on what a row holds but its length, and only beams change it.
+      reorder: () => undefined,
       dispose: () => undefined,
     }
   }

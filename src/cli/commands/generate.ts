@@ -13,7 +13,7 @@ import {
   refineDecoding,
   taskShape,
 } from '../../config/index.js'
-import type { Exit } from '../../decoding/index.js'
+import type { Exit, RowResult } from '../../decoding/index.js'
 import { ShallowDeepError } from '../../errors.js'
 import type { OpenedCheckpoint } from '../../pipeline/index.node.js'
 import type { styleToken } from '../../report/index.js'
@@ -62,7 +62,8 @@ export const createCommand = defineCommand({
 
 async function decodeTexts(checkpoint: OpenedCheckpoint, options: Options, context: CommandContext) {
   const { output, signal } = context
-  const [{ generate, policyFor }, { prefixOf }, { IncrementalDetokeniser }] = await Promise.all([
+  const [{ createSelection }, { generate, policyFor }, { prefixOf }, tokenizers] = await Promise.all([
+    import('../../decoding/index.js'),
     import('../../pipeline/index.js'),
     import('../../pipeline/index.node.js'),
     import('../../tokenizer/index.js'),
@@ -71,13 +72,15 @@ async function decodeTexts(checkpoint: OpenedCheckpoint, options: Options, conte
   const counts = { truncatedSources: 0, skippedRows: 0 }
   const prefix = prefixOf(options)
   const policy = policyFor(checkpoint, options)
+  const selection = createSelection(options)
+  let numDecoded = 0
   const sink = openSink(options.output, output)
   const style = options.showExits && !output.isJson ? await loadStyle(options, context) : undefined
   try {
     for await (const batch of batchesOf(readTexts(options, context, counts), batchSize)) {
       const rows = batch.map(() => ({
         exits: [] as Exit[],
-        stream: new IncrementalDetokeniser(checkpoint.tokenizer),
+        stream: new tokenizers.IncrementalDetokeniser(checkpoint.tokenizer),
         text: '',
       }))
       const write = (row: number, text: string) => {
@@ -88,19 +91,21 @@ async function decodeTexts(checkpoint: OpenedCheckpoint, options: Options, conte
       const events = generate(checkpoint, batch, {
         ...loopOptionsOf(options),
         policy,
+        selection,
+        firstOrdinal: numDecoded,
         prefix,
         maxSourceLength,
         signal,
         onTruncated: () => counts.truncatedSources++,
       })
+      numDecoded += batch.length
       for await (const event of events) {
         if (event.type === 'encoded') continue
         const row = rows[event.row]
         if (event.type === 'token') row.exits[event.position] = event.exit
         else if (event.type === 'end') {
           if (output.isJson) {
-            const { text, tokens, exits, exitLayers, confidences } = event.result
-            write(event.row, JSON.stringify({ text, tokens, exits, exitLayers, confidences }))
+            write(event.row, JSON.stringify(resultLine(event.result, checkpoint.tokenizer)))
           }
           write(event.row, `${style ? row.stream.end() : ''}\n`)
         } else if (style) {
@@ -115,6 +120,15 @@ async function decodeTexts(checkpoint: OpenedCheckpoint, options: Options, conte
     await sink.end()
   }
   warnOfCuts(counts, options, output)
+}
+
+/** A row's line of `--json`. With beams, all outputs that were found, best first, stand beside the best one. */
+function resultLine(result: RowResult, tokenizer: OpenedCheckpoint['tokenizer']) {
+  const { text, tokens, exits, exitLayers, confidences, hypotheses } = result
+  return {
+    ...{ text, tokens, exits, exitLayers, confidences },
+    hypotheses: hypotheses?.map(({ tokens, score }) => ({ text: tokenizer.decode(tokens), tokens, score })),
+  }
 }
 
 /** The texts to decode, as they become known. */

@@ -5,7 +5,7 @@ import { free } from './free.js'
 import type { Policy } from './policy.js'
 
 /**
- * As {@link free}, but the first pending token that the deep exit would not have chosen is replaced by the deep one, and
+ * As {@link free}, but the first pending token that the selection does not let stand is replaced by the deep exit's, and
  * what came after it is dropped.
  * @param threshold in [0, 1]: how sure a draft must be; or a calibrator, which then also receives the evidence
  */
@@ -13,9 +13,6 @@ export function lossless(threshold: number | Calibrator = 0.9): Policy {
   return {
     ...free(threshold),
     name: 'lossless',
-    verify: ({ emitted, deep }) => {
-      const firstDifference = emitted.findIndex((token, i) => token !== deep[i])
-      return firstDifference === -1 ? emitted.length : firstDifference
-    },
+    verify: { needs: [], token: (draft, deep, selector) => selector.verify(draft, deep) },
   }
 }

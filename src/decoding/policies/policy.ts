@@ -1,7 +1,8 @@
 // What a policy is: where it may exit, when a position leaves early, and what a flush does to the stack.
 import type { Calibrator } from '../../calibration/index.js'
 import type { PolicyName } from '../../config/index.js'
-import type { EngineInfo } from '../engine.js'
+import type { EngineInfo, ExitChoice, ExitFeature } from '../engine.js'
+import type { Draft, Selector } from '../selection/selector.js'
 
 /** What a policy knows when the newest position of a row has passed an exit before the last. */
 export interface Step {
@@ -13,12 +14,15 @@ export interface Step {
   readonly isStackFull: boolean
 }
 
-/** What a flush showed of the positions that were pending, oldest first; both lists have one entry a position. */
-export interface Flush {
-  /** Tokens that were emitted at them. */
-  readonly emitted: readonly number[]
-  /** The deep exit's arg-max there. */
-  readonly deep: readonly number[]
+/** What a flush does to the positions that were pending. */
+export interface Verification {
+  /** What the deep exit must be asked for. */
+  readonly needs: readonly ExitFeature[]
+  /**
+   * The token that is to stand at a pending position: the draft's own, or another; then what came after is dropped.
+   * Asked for one position after the other, oldest first, up to the first that is replaced.
+   */
+  token(draft: Draft, deep: ExitChoice, selector: Selector): number
 }
 
 /** The rule that decides per token. */
@@ -36,11 +40,10 @@ export interface Policy {
   /** Whether the position leaves here, with this exit's token; else it goes deeper. Asked only where `isEarly`. */
   leaves(step: Step): boolean
   /**
-   * How many of the pending emissions stand; at the next one the deep token takes its place, and what came after is
-   * dropped. Neutral: undefined, all stand, and tokens are final as they are emitted. Where it is given, nothing is
-   * final before a flush, and a row always flushes before it ends.
+   * Neutral: undefined, all pending tokens stand, and tokens are final as they are emitted. Where it is given, nothing
+   * is final before a flush, and a row always flushes before it ends.
    */
-  readonly verify?: (flush: Flush) => number
+  readonly verify?: Verification
 }
 
 /** The exits of every policy that uses the model's own two. */

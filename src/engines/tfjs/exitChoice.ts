@@ -26,16 +26,34 @@ export function forbid(logits: tf.Tensor2D, forbidden: readonly (readonly number
   return tf.add(logits, tf.tensor2d(mask, [numPositions, vocabSize]))
 }
 
-/** Logits [N, V] to what answers for the features; call it inside a tidy. */
-export function chooseInGraph(logits: tf.Tensor2D, features: readonly ExitFeature[]): ExitTensors {
-  const wantsEntropy = features.includes('entropy')
-  if (!wantsEntropy && !features.includes('probabilities')) return { packed: tf.argMax(logits, 1), logits }
-  // The order is taken from the logits: after the softmax two of them may have become equal.
-  const { values, indices } = tf.topk(logits, 2)
-  const probabilities = tf.softmax(logits)
-  const columns: tf.Tensor[] = [tf.cast(indices, 'float32'), values, tf.max(probabilities, 1, true)]
-  if (wantsEntropy) columns.push(tf.sum(tf.mul(probabilities, logits), 1, true))
-  return { packed: tf.concat(columns, 1), logits }
+/** What an exit is asked. */
+export interface ExitQuery {
+  readonly features: readonly ExitFeature[]
+  /** Of the feature `candidates`. */
+  readonly numCandidates: number
+}
+
+/**
+ * Logits [N, V] to what answers a query; call it inside a tidy. `unmasked`: the logits before {@link forbid}, which
+ * candidates take their probabilities from.
+ */
+export function chooseInGraph(logits: tf.Tensor2D, unmasked: tf.Tensor2D, query: ExitQuery): ExitTensors {
+  const { features } = query
+  const [, vocabSize] = logits.shape
+  const wants = (feature: ExitFeature) => features.includes(feature)
+  const columns: tf.Tensor[] = []
+  if (wants('probabilities') || wants('entropy')) {
+    // The order is taken from the logits: after the softmax two of them may have become equal.
+    const { values, indices } = tf.topk(logits, 2)
+    const probabilities = tf.softmax(logits)
+    columns.push(tf.cast(indices, 'float32'), values, tf.max(probabilities, 1, true))
+    if (wants('entropy')) columns.push(tf.sum(tf.mul(probabilities, logits), 1, true))
+  }
+  if (wants('candidates')) {
+    const { values, indices } = tf.topk(logits, Math.min(query.numCandidates, vocabSize))
+    columns.push(tf.cast(indices, 'float32'), tf.sub(values, tf.logSumExp(unmasked, 1, true)))
+  }
+  return { packed: columns.length === 0 ? tf.argMax(logits, 1) : tf.concat(columns, 1), logits }
 }
 
 /**
@@ -54,16 +72,39 @@ export async function readChoices(
   const wantsLogits = features.includes('logits')
   const all = wantsLogits || isSuspect ? ((await logits.data()) as Float32Array) : undefined
   if (isSuspect && all!.some(Number.isNaN)) throw notANumber()
-  return Array.from({ length: numPositions }, (_, n): ExitChoice => {
-    const [token, , first, second, top1, expected] = numbers.subarray(n * width, (n + 1) * width)
-    return {
-      token,
-      ...(features.includes('probabilities') && { top1, top2: top1 * Math.exp(second - first) }),
+  return Array.from({ length: numPositions }, (_, n): ExitChoice => ({
+    ...readColumns(numbers.subarray(n * width, (n + 1) * width), features),
+    ...(wantsLogits && { logits: all!.slice(n * vocabSize, (n + 1) * vocabSize) }),
+  }))
+}
+
+/** One position's columns, in the order in which {@link chooseInGraph} puts them. */
+function readColumns(numbers: tf.TypedArray, features: readonly ExitFeature[]): ExitChoice {
+  const wants = (feature: ExitFeature) => features.includes(feature)
+  let answered: Omit<ExitChoice, 'token'> = {}
+  let numRead = 0
+  if (wants('probabilities') || wants('entropy')) {
+    const [, , first, second, top1, expected] = numbers
+    numRead = wants('entropy') ? 6 : 5
+    answered = {
+      ...(wants('probabilities') && { top1, top2: top1 * Math.exp(second - first) }),
       // H = ln sum exp(l) - sum p l, and ln sum exp(l) = max l - ln max p.
-      ...(features.includes('entropy') && { entropy: first - Math.log(top1) - expected }),
-      ...(wantsLogits && { logits: all!.slice(n * vocabSize, (n + 1) * vocabSize) }),
+      ...(wants('entropy') && { entropy: first - Math.log(top1) - expected }),
     }
-  })
+  }
+  if (wants('candidates')) {
+    const count = (numbers.length - numRead) / 2
+    const candidates = Array.from({ length: count }, (_, i) => ({
+      token: numbers[numRead + i],
+      logProbability: numbers[numRead + count + i],
+    }))
+    answered = {
+      ...answered,
+      candidates: candidates.filter(({ logProbability }) => logProbability > MASKED / 2),
+    }
+  }
+  // Whatever was asked, the first column is the best token.
+  return { token: numbers[0], ...answered }
 }
 
 function notANumber(): ShallowDeepError {

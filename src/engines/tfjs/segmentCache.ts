@@ -38,6 +38,21 @@ export class SegmentCache {
     this.replace(present)
   }
 
+  /** The same positions once more; values are shared until either changes. The caller disposes it. */
+  copy(): SegmentCache {
+    // States that wait may be many (static never runs them): joined, they cost one operation a copy.
+    if (this.waiting.length > 1) {
+      const joined = tf.concat(this.waiting, 0)
+      tf.dispose(this.waiting)
+      this.waiting = [joined]
+    }
+    const copy = new SegmentCache()
+    copy.length = this.length
+    copy.keyValues = this.keyValues.map(({ key, value }) => ({ key: tf.clone(key), value: tf.clone(value) }))
+    copy.waiting = this.waiting.map((states) => tf.clone(states))
+    return copy
+  }
+
   /** Forgets all positions from `length` on, computed or waiting. */
   truncate(length: number): void {
     if (length < this.length) {

@@ -26,9 +26,10 @@ export interface SessionModel {
 }
 
 interface Row {
+  /** One object for all rows of a source. */
   readonly memory: CrossMemory
   /** By segment. */
-  readonly caches: readonly SegmentCache[]
+  caches: readonly SegmentCache[]
 }
 
 /** See {@link DecoderSession}. Owns its caches, not the sources or the weights. */
@@ -41,10 +42,14 @@ export class TfjsSession implements DecoderSession {
     sources: readonly EncodedRow[],
     private readonly options: SessionOptions,
   ) {
-    this.rows = sources.map((source) => ({
-      memory: new CrossMemory(source, model.weights.decoder.layers, model.layer.numHeads),
-      caches: options.exits.map(() => new SegmentCache()),
-    }))
+    const { exits, rowsPerSource = 1 } = options
+    this.rows = sources.flatMap((source) => {
+      const memory = new CrossMemory(source, model.weights.decoder.layers, model.layer.numHeads)
+      return Array.from({ length: rowsPerSource }, () => ({
+        memory,
+        caches: exits.map(() => new SegmentCache()),
+      }))
+    })
   }
 
   push(row: number, token: number): void {
@@ -76,6 +81,21 @@ export class TfjsSession implements DecoderSession {
   truncate(row: number, length: number): void {
     this.assertUsable()
     for (const cache of this.rows[row].caches) cache.truncate(length)
+  }
+
+  reorder(rows: readonly number[], from: readonly number[]): void {
+    this.assertUsable()
+    const before = rows.map((row) => this.rows[row].caches)
+    const moved = new Set<Row['caches']>()
+    // What one row goes on from is moved, what several do is copied.
+    const after = from.map((row) => {
+      const { caches } = this.rows[row]
+      if (!rows.includes(row) || moved.has(caches)) return caches.map((cache) => cache.copy())
+      moved.add(caches)
+      return caches
+    })
+    for (const caches of before) if (!moved.has(caches)) for (const cache of caches) cache.dispose()
+    for (const [i, row] of rows.entries()) this.rows[row].caches = after[i]
   }
 
   dispose(): void {
@@ -134,10 +154,11 @@ export class TfjsSession implements DecoderSession {
     const { weights, layer } = this.model
     // The scale of v1.0 is in the head already.
     const logits = exitLogits(hidden, weights.exit, { epsilon: layer.epsilon, scaleLogits: false })
-    const { forbidden } = this.options
-    if (!forbidden) return chooseInGraph(logits, pass.features)
+    const { forbidden, numCandidates = 1 } = this.options
+    const query = { features: pass.features, numCandidates }
+    if (!forbidden) return chooseInGraph(logits, logits, query)
     const lists = Array.from({ length: hidden.shape[0] }, (_, i) => forbidden(pass.index, pass.first + i))
-    return chooseInGraph(forbid(logits, lists), pass.features)
+    return chooseInGraph(forbid(logits, lists), logits, query)
   }
 
   private assertUsable(): void {

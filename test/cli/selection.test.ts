@@ -1,0 +1,73 @@
+// How tokens are taken, on the command line: beams, n-grams and what goes together, on the tiny run.
+import assert from 'node:assert/strict'
+import { runCommand } from './runCommand.js'
+import { trainTinyRun } from './tinyRun.js'
+
+async function generate(words: readonly string[]) {
+  const { output } = await trainTinyRun()
+  const flags = ['--checkpoint', output, '--backend', 'wasm', '--max-new-tokens', '8', '--quiet']
+  return runCommand(['generate', ...flags, ...words])
+}
+
+interface Line {
+  readonly text: string
+  readonly tokens: readonly number[]
+  readonly hypotheses?: readonly {
+    readonly text: string
+    readonly tokens: number[]
+    readonly score: number
+  }[]
+}
+
+const linesOf = (stdout: string) => stdout.trimEnd().split('\n')
+const jsonOf = (stdout: string) => linesOf(stdout).map((line) => JSON.parse(line) as Line)
+
+describe('generate with beams', () => {
+  it('writes the best output, and with --json all of them with their scores, best first', async () => {
+    const words = ['--policy', 'full', '--beams', '3', '--length-penalty', '0.6', '--early-stopping']
+    const [plain, json, marked] = await Promise.all([
+      generate([...words, 'eins zwei', 'neun']),
+      generate([...words, '--json', '--batch-size', '2', 'eins zwei', 'neun']),
+      generate([...words, '--show-exits', 'eins zwei', 'neun']),
+    ])
+    assert.equal(plain.code, 0, plain.stderr)
+    const lines = jsonOf(json.stdout)
+    assert.deepEqual(
+      linesOf(plain.stdout),
+      lines.map(({ text }) => text),
+    )
+    assert.equal(marked.stdout.replaceAll(/[[\]]/g, ''), plain.stdout)
+    for (const { text, tokens, hypotheses } of lines) {
+      assert.equal(hypotheses!.length, 3)
+      assert.deepEqual([hypotheses![0].text, hypotheses![0].tokens], [text, tokens])
+      const scores = hypotheses!.map(({ score }) => score)
+      assert.deepEqual(
+        scores,
+        scores.toSorted((a, b) => b - a),
+      )
+    }
+  })
+
+  it('refuses them in one line where exits differ, before it looks for the checkpoint', async () => {
+    for (const [words, error] of [
+      [['--beams', '4'], '--beams: need policy full or static, whose hypotheses all leave by the same exit'],
+      [
+        ['--beams', '4', '--policy', 'static', '--flush-at-end'],
+        '--flush-at-end: gathers evidence for a threshold, and beams have none',
+      ],
+    ] as const) {
+      const { code, stderr } = await runCommand(['generate', '--checkpoint', 'missing', ...words, 'x'])
+      assert.equal(code, 2)
+      assert.equal(stderr.split('\n')[0], `error: ${error}`)
+    }
+  })
+})
+
+describe('generate without repeated n-grams', () => {
+  it('repeats no token where n is 1', async () => {
+    const { stdout, code } = await generate(['--json', '--no-repeat-ngram', '1', 'eins zwei drei vier'])
+    assert.equal(code, 0)
+    const [{ tokens }] = jsonOf(stdout)
+    assert.equal(new Set(tokens).size, tokens.length)
+  })
+})
