@@ -36,6 +36,8 @@ CASES = {
     "calm": ("v10", 2, dict(loss="calm", smoothing=0.1)),
     "calm, equal": ("asymmetric", 1, dict(loss="calm", equal=True)),
     "calm, logits": ("v10", 1, dict(loss="calm", distillation="logits", alpha=0.3)),
+    "confidence head": ("v10", 2, dict(confidence=True)),
+    "confidence head, calm": ("asymmetric", 2, dict(loss="calm", confidence=True, smoothing=0.1)),
     "layer left out": ("v10", 1, dict(skipped=[2])),
     "first layer left out": ("v10", 2, dict(skipped=[1])),
 }
@@ -55,7 +57,7 @@ def dynamic_pairs(S, L, error):
     return pairs
 
 
-def evaluate(model, batch, S, mapping=None, loss="joint", distillation="none", alpha=0.0, temperature=1.0, smoothing=0.0, equal=False, **_):
+def evaluate(model, batch, S, mapping=None, loss="joint", distillation="none", alpha=0.0, temperature=1.0, smoothing=0.0, equal=False, head=None, **_):
     L = model.config.num_decoder_layers
     out = model(**inputs_of(batch), output_hidden_states=True, use_cache=False)
     hidden = list(out.decoder_hidden_states)  # embeddings, layers 1..L-1, the last one after the final norm
@@ -90,7 +92,13 @@ def evaluate(model, batch, S, mapping=None, loss="joint", distillation="none", a
             pairs = dynamic_pairs(S, L, lambda s, t: error(s, t).item())
         distilled = sum(error(s, t) for s, t in pairs) / len(pairs)
     total = total + alpha * distilled
-    return total, [x.item() for x in (total, cross_entropy(S), cross_entropy(L), distilled)], pairs
+    confidence = torch.zeros(())
+    if head is not None:
+        agree = (logits[S].argmax(-1) == logits[L].argmax(-1)).long()
+        assert 0 < agree.sum() < len(agree), "both kinds of tokens"
+        confidence = F.cross_entropy(F.linear(rows[S].detach(), *head), agree)
+        total = total + confidence
+    return total, [x.item() for x in (total, cross_entropy(S), cross_entropy(L), distilled, confidence)], pairs
 
 
 class Identity(torch.nn.Module):
@@ -116,9 +124,13 @@ def main():
         if options.get("map"):
             random = np.random.default_rng(5).standard_normal((width, width)).astype(np.float32)
             mapping = torch.nn.Parameter(torch.tensor(np.float32(0.2) * random).double())
+        head = None
+        if options.get("confidence"):
+            random = np.random.default_rng(6).standard_normal((3, width)).astype(np.float32)
+            head = [torch.nn.Parameter(torch.tensor(x).double()) for x in (random[:2], random[2, :2])]
         for layer in options.get("skipped", []):
             model.decoder.block[layer - 1] = Identity(model.decoder.block[layer - 1])
-        total, parts, pairs = evaluate(model, batch, S, mapping, **options)
+        total, parts, pairs = evaluate(model, batch, S, mapping, head=head, **options)
         total.backward()
         grads = {names[id(p)]: torch.zeros_like(p) if p.grad is None else p.grad for p in model.parameters()}
         cases[name] = {
@@ -133,6 +145,9 @@ def main():
         if mapping is not None:
             tensors[f"{name}/map"] = mapping.detach().numpy().astype(np.float32)
             tensors[f"{name}/map gradient"] = shortened(mapping.grad)
+        for part, x in zip(("weight", "bias"), head or ()):
+            tensors[f"{name}/shallow_confidence_head.{part}"] = x.detach().numpy().astype(np.float32)
+            tensors[f"{name}/shallow_confidence_head.{part} gradient"] = shortened(x.grad)
         print(name, pairs, [round(x, 6) for x in parts])
     META["command"] = "python scripts/golden/training_objectives.py"
     write_json("objectives.json", {"cases": cases})

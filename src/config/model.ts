@@ -34,6 +34,10 @@ export const modelConfigSchema = z
     padId: z.number().int().nonnegative().default(0),
     eosId: z.number().int().nonnegative().default(1),
     decoderStartId: z.number().int().nonnegative().default(0),
+    confidenceHead: z
+      .boolean()
+      .default(false)
+      .describe('a head on the shallow state that learns when the shallow exit agrees with the deep one'),
   })
   .refine((config) => config.shallowLayers < config.decoderLayers, {
     path: ['shallowLayers'],
@@ -59,6 +63,7 @@ const huggingFaceSchema = z.looseObject({
   num_layers: positive,
   num_decoder_layers: positive.nullish(),
   shallow_layers: positive.optional(),
+  shallow_confidence_head: z.boolean().default(false),
   feed_forward_proj: z.string().default('relu'),
   tie_word_embeddings: z.boolean().optional(),
   scale_decoder_outputs: z.boolean().optional(),
@@ -107,12 +112,13 @@ export function fromHuggingFace(
       padId: json.pad_token_id,
       eosId: json.eos_token_id,
       decoderStartId: json.decoder_start_token_id ?? json.pad_token_id,
+      confidenceHead: json.shallow_confidence_head,
     },
     source,
   )
 }
 
-/** Writes the config.json that the Hugging Face ecosystem reads, with our `shallow_layers` beside its keys. */
+/** Writes the config.json that the Hugging Face ecosystem reads, with our `shallow_*` beside its keys. */
 export function toHuggingFace(config: ModelConfig): Record<string, unknown> {
   const gated = config.feedForward === 'gated-gelu'
   return {
@@ -137,6 +143,7 @@ export function toHuggingFace(config: ModelConfig): Record<string, unknown> {
     relative_attention_max_distance: config.relativeMaxDistance,
     relative_attention_num_buckets: config.relativeBuckets,
     scale_decoder_outputs: config.scaleLogits,
+    ...(config.confidenceHead && { shallow_confidence_head: true }),
     shallow_layers: config.shallowLayers,
     tie_word_embeddings: config.tieEmbeddings,
     vocab_size: config.vocabSize,

@@ -21,6 +21,7 @@ export const modelShape = {
   relativeBuckets: model.relativeBuckets,
   relativeMaxDistance: model.relativeMaxDistance,
   dropout: model.dropout,
+  confidenceHead: model.confidenceHead,
 }
 
 /** Schema of {@link TrainRunConfig}. */

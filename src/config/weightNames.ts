@@ -24,10 +24,11 @@ export interface WeightSpec {
 }
 
 /**
- * All weights of a model in a fixed order: embedding, encoder from the bias up, decoder likewise, and `head` where it is
- * not tied. Sizes: V vocabulary, D model width, H heads, K head width, F feed-forward width.
+ * All weights of a model in a fixed order: embedding, encoder from the bias up, decoder likewise, `head` where it is not
+ * tied, and where there is one the confidence head. Sizes: V vocabulary, D model width, H heads, K head width, F feed-forward width.
  * `embedding` [V, D]; `head` [D, V]; `*.relativeBias` [buckets, H]; norms [D]; `query`, `key`, `value` [D, H*K] and
- * `output` [H*K, D] of attentions; `feedForward.input` (and `gate` where gated) [D, F], `feedForward.output` [F, D].
+ * `output` [H*K, D] of attentions; `feedForward.input` (and `gate` where gated) [D, F], `feedForward.output` [F, D];
+ * `confidenceHead.weight` [D, 2] and `.bias` [2]: logits of disagree and agree.
  */
 export function weightSpecs(config: ModelConfig): readonly WeightSpec[] {
   const { vocabSize, dModel } = config
@@ -42,6 +43,7 @@ export function weightSpecs(config: ModelConfig): readonly WeightSpec[] {
     ...stackSpecs('encoder', config),
     ...stackSpecs('decoder', config),
     ...(config.tieEmbeddings ? [] : [head]),
+    ...(config.confidenceHead ? confidenceHeadSpecs(config) : []),
   ]
 }
 
@@ -70,6 +72,17 @@ function stackSpecs(stack: 'encoder' | 'decoder', config: ModelConfig): WeightSp
   }
   specs.push(normSpec(`${stack}.finalNorm`, `${stack}.final_layer_norm.weight`, dModel))
   return specs
+}
+
+/** Names of our own: the reference implementation has no such head and leaves the tensors alone. */
+function confidenceHeadSpecs({ dModel }: ModelConfig): WeightSpec[] {
+  const spec = (part: string, shape: readonly number[]) => ({
+    name: `confidenceHead.${part}`,
+    huggingFaceName: `shallow_confidence_head.${part}`,
+    shape,
+    transposed: shape.length === 2,
+  })
+  return [spec('weight', [dModel, 2]), spec('bias', [2])]
 }
 
 function normSpec(name: string, huggingFaceName: string, dModel: number): WeightSpec {

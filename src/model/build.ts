@@ -118,7 +118,7 @@ function buildGraph(config: ModelConfig) {
   }
 }
 
-/** The variables of all layers by our full names: the layer's name and, where it has several weights, theirs. */
+/** The variables by our full names: the layer's name and, where it has several weights, theirs. */
 function collectVariables(config: ModelConfig, layers: readonly WeightedLayer[]): Map<string, tf.Variable> {
   const found = new Map<string, tf.Variable>()
   for (const layer of layers) {
@@ -126,7 +126,9 @@ function collectVariables(config: ModelConfig, layers: readonly WeightedLayer[])
       found.set(name === 'weight' ? layer.name : `${layer.name}.${name}`, layer.variable(name))
     }
   }
-  return new Map(weightSpecs(config).map(({ name }) => [name, found.get(name)!]))
+  // What no layer owns is not part of the graph: the confidence head.
+  const own = (shape: readonly number[]) => tf.tidy(() => tf.variable(tf.zeros([...shape])))
+  return new Map(weightSpecs(config).map(({ name, shape }) => [name, found.get(name) ?? own(shape)]))
 }
 
 function assignWeight(name: string, variable: tf.Variable, weights: HostWeights): void {

@@ -210,6 +210,23 @@ export interface HeadWeights {
   readonly head: tf.Tensor2D
 }
 
+/** A 2-way head on the shallow state: column 0 says that the deep exit would choose another token, column 1 the same. */
+export interface ConfidenceHeadWeights {
+  readonly weight: tf.Tensor2D // [D, 2]
+  readonly bias: tf.Tensor1D // [2]
+}
+
+/**
+ * Probability that the deep exit agrees with the shallow one, [N], in [0, 1] (the meta classifier of CALM, Schuster et al.
+ * 2022, section 3.5, and FREE). `normed` [N, D]: the shallow state after the final norm, not scaled.
+ */
+export function agreementProbability(normed: tf.Tensor2D, head: ConfidenceHeadWeights): tf.Tensor1D {
+  return tf.tidy(() => {
+    const logits = tf.add(product(normed, head.weight), head.bias)
+    return tf.reshape(tf.slice(tf.softmax(logits), [0, 1], [-1, 1]), [-1])
+  })
+}
+
 /** Logits [N, V] of any exit: final norm, then D^-1/2 where `scaleLogits` (v1.0), then the head. */
 export function exitLogits(
   hidden: tf.Tensor2D,

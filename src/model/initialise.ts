@@ -11,16 +11,19 @@ export function initialWeights(config: ModelConfig, seed: number): Map<string, H
     const data = new Float32Array(shape.reduce((a, b) => a * b, 1))
     const deviation = standardDeviation(name, config)
     if (deviation === null) data.fill(1)
+    else if (deviation === 0) data.fill(0)
     else for (let i = 0; i < data.length; i++) data[i] = deviation * random.normal()
     weights.set(name, { shape, data })
   }
   return weights
 }
 
-/** The standard deviation that T5 draws a weight with; null for norms, which start at one. */
+/** The standard deviation that T5 draws a weight with; null for norms, which start at one; 0 for a head of our own. */
 function standardDeviation(name: string, config: ModelConfig): number | null {
   const { dModel, dKv, dFf, numHeads } = config
   if (/[nN]orm$/.test(name)) return null
+  // A linear classifier has one minimum: it may start undecided.
+  if (name.startsWith('confidenceHead.')) return 0
   if (name === 'embedding' || name === 'head') return 1
   if (name.endsWith('relativeBias')) return dModel ** -0.5
   if (name.endsWith('feedForward.output')) return dFf ** -0.5

@@ -53,6 +53,7 @@ export class TrainLog {
       shallowLoss: mean(({ shallowLoss }) => shallowLoss),
       deepLoss: mean(({ deepLoss }) => deepLoss),
       distillationLoss: mean(({ distillationLoss }) => distillationLoss),
+      confidenceLoss: mean(({ confidenceLoss }) => confidenceLoss),
       gradientNorm: mean(({ gradientNorm }) => gradientNorm),
       learningRate: last.learningRate,
       tokensPerSecond: round(tokensPerSecond(steps), 1),

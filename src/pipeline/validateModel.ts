@@ -47,6 +47,7 @@ export async function validateModel(
     shallow: quality(losses.shallowLoss, scores?.shallow),
     deep: quality(losses.deepLoss, scores?.deep),
     agreement: losses.agreement,
+    ...(losses.confidenceLoss !== undefined && { confidenceLoss: losses.confidenceLoss }),
   }
 }
 

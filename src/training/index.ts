@@ -1,4 +1,5 @@
 // Training: objective, losses, optimisers, schedule, validation and the loop. Files of a run: index.node.ts.
+export * from './confidenceHead.js'
 export * from './decoderStates.js'
 export * from './dropout.js'
 export * from './exitWeights.js'

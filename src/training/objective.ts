@@ -1,16 +1,17 @@
 // What a training minimises, composed of pure functions over the states of one pass: the exits' cross-entropies, the
-// distillation, as the configuration has them.
+// distillation, the confidence head's loss, as the configuration has them.
 import * as tf from '@tensorflow/tfjs'
 import type { ModelConfig, TrainingConfig } from '../config/index.js'
 import type { TokenBatch } from '../data/index.js'
 import { product, type ShallowDeepModel, type TrainingPass } from '../model/index.js'
 import { decoderStates, type DecoderStates } from './decoderStates.js'
+import { confidenceHeadOf, confidenceLoss, type AgreementInputs } from './confidenceHead.js'
 import { calmExits, jointExits, type TrainedExit } from './exitWeights.js'
 import { exitLoss } from './loss.js'
 import { fixedPairs, stateDistillation, type StatePairing } from './stateDistillation.js'
 
 /** The order of the values that {@link batchLoss} returns. */
-export const LOSS_PARTS = ['total', 'shallow', 'deep', 'distillation'] as const
+export const LOSS_PARTS = ['total', 'shallow', 'deep', 'distillation', 'confidence'] as const
 
 /** What is minimised. */
 export interface Objective {
@@ -68,8 +69,8 @@ export interface BatchLossOptions {
 
 /**
  * The loss of a batch, or of a part of one, as a tensor in the order of {@link LOSS_PARTS}: the weighted total, the
- * cross-entropies of the shallow and of the deep exit, and the distillation loss, not yet weighted. Only the total has a
- * gradient. Tensors made on the way are the caller's (tidy).
+ * cross-entropies of the shallow and of the deep exit, the distillation loss, not yet weighted, and the confidence head's
+ * (0 where there is none). Only the total has a gradient. Tensors made on the way are the caller's (tidy).
  */
 export function batchLoss(
   model: ShallowDeepModel,
@@ -78,9 +79,8 @@ export function batchLoss(
 ): tf.Tensor1D {
   const { objective, numTokens } = options
   const { exits, distillation, labelSmoothing } = objective
-  const { shallowLayers } = model.config
   const states = decoderStates(model, batch, options.pass)
-  const student = exits.findIndex(({ layer }) => layer === shallowLayers)
+  const student = exits.findIndex(({ layer }) => layer === model.config.shallowLayers)
   const values = exitLoss(
     {
       exits: exits.map(({ layer }) => states.exit(layer)),
@@ -95,16 +95,29 @@ export function batchLoss(
     },
   )
   const part = (i: number) => tf.slice(values, i, 1)
-  const [shallow, deep] = [part(2 + student), part(1 + exits.length)]
-  if (distillation.kind === 'none' || distillation.kind === 'logits') {
-    return tf.concat([part(0), shallow, deep, part(1)])
+  const totals: tf.Tensor1D[] = [part(0)]
+  let distilled = part(1)
+  if (distillation.kind !== 'none' && distillation.kind !== 'logits') {
+    distilled = tf.reshape(distillStates(model, states, { ...options, pairing: distillation.kind }), [1])
+    totals.push(tf.mul(distilled, distillation.weight))
   }
-  const pulled: tf.Tensor1D = tf.reshape(
-    distillStates(model, states, { ...options, pairing: distillation.kind }),
-    [1],
-  )
-  const total = tf.add<tf.Tensor1D>(part(0), tf.mul(pulled, distillation.weight))
-  return tf.concat([total, shallow, deep, pulled])
+  let confidence = tf.zeros([1]) as tf.Tensor1D
+  const confidenceHead = confidenceHeadOf(model.variables)
+  if (confidenceHead) {
+    const inputs = agreementInputs(model, states)
+    confidence = tf.reshape(confidenceLoss(inputs, confidenceHead, numTokens), [1])
+    totals.push(confidence)
+  }
+  const total = totals.length === 1 ? totals[0] : tf.addN(totals)
+  return tf.concat([total, part(2 + student), part(1 + exits.length), distilled, confidence])
+}
+
+/** What both exits say, without the heads' dropout. */
+export function agreementInputs(
+  { config: { shallowLayers, decoderLayers } }: ShallowDeepModel,
+  { normed, head, labels }: DecoderStates,
+): AgreementInputs {
+  return { shallow: normed(shallowLayers), deep: normed(decoderLayers), head, labels }
 }
 
 function distillStates(

@@ -28,6 +28,8 @@ export interface ValidationResult {
   readonly shallow: ExitQuality
   readonly deep: ExitQuality
   readonly agreement: number
+  /** Cross-entropy of the confidence head; only where the model has one. */
+  readonly confidenceLoss?: number
 }
 
 /** The state that, with the weights, resumes a run. */
@@ -60,6 +62,7 @@ export type TrainingEvent =
       readonly shallowLoss: number
       readonly deepLoss: number
       readonly distillationLoss: number
+      readonly confidenceLoss: number
       readonly gradientNorm: number
       readonly learningRate: number
       readonly numTokens: number
@@ -226,8 +229,9 @@ async function trainStep(stepper: Stepper, step: number, batches: readonly Token
   if (isFinite) optimiser.update(clipped.gradients, { learningRate, step })
   tf.dispose([clipped.gradients, clipped.norm])
   if (!isFinite) throw notFinite(step, parts[0], gradientNorm)
-  const [total, shallowLoss, deepLoss, distillationLoss] = parts
-  return { loss: total, shallowLoss, deepLoss, distillationLoss, gradientNorm, learningRate, numTokens }
+  const [loss, shallowLoss, deepLoss, distillationLoss, confidenceLoss] = parts
+  const losses = { loss, shallowLoss, deepLoss, distillationLoss, confidenceLoss }
+  return { ...losses, gradientNorm, learningRate, numTokens }
 }
 
 /** How every part of a step's batch is run and what is minimised. */

@@ -14,6 +14,7 @@ const step = (number: number): TimedStep => ({
   shallowLoss: 2 * number,
   deepLoss: 0,
   distillationLoss: 0,
+  confidenceLoss: 0,
   gradientNorm: 1,
   learningRate: 0.1 * number,
   numTokens: 50,
