@@ -91,9 +91,9 @@ export function evaluationOptions(
 
 /** Makes the folders that results will be written into, so that a measurement is not lost for want of one. */
 export async function prepareResultFolders(
-  options: Pick<MeasureOptions, 'output' | 'report'>,
+  options: Pick<MeasureOptions, 'output' | 'report'> & { readonly predictions?: string },
 ): Promise<void> {
-  for (const path of [options.output, options.report]) {
+  for (const path of [options.output, options.report, options.predictions]) {
     if (path === undefined) continue
     try {
       await mkdir(dirname(path), { recursive: true })

@@ -50,6 +50,11 @@ const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/score.js'),
   },
   {
+    name: 'compare',
+    summary: 'test how much of the quality of run A run B keeps',
+    load: () => import('./commands/compare.js'),
+  },
+  {
     name: 'info',
     summary: 'versions, the backends found, the one chosen and why',
     load: () => import('./commands/info.js'),

@@ -1,6 +1,7 @@
 // Measures policies over a data set: one policy (with `full` beside it as a baseline), or a sweep over thresholds.
 import { betaMixture, type Calibrator } from '../calibration/index.js'
 import type { LoopOptionsInput } from '../config/index.js'
+import type { Prediction } from '../data/index.js'
 import { free, full, lossless, staticExit, type DecoderEngine, type Policy } from '../decoding/index.js'
 import type { Metric } from '../metrics/index.js'
 import { areaUnderCurves } from './area.js'
@@ -31,14 +32,21 @@ export interface EvaluationOptions extends Pick<MeasureOptions, 'onExample' | 's
 
 /** Evaluates one policy; `baseline`: measures `full` in the same pass and fills the speed-ups. */
 export async function evaluate(
-  options: EvaluationOptions & { readonly createPolicy: () => Policy; readonly baseline: boolean },
+  options: EvaluationOptions & {
+    readonly createPolicy: () => Policy
+    readonly baseline: boolean
+    /** Called once with what the policy answered to each example, its tokens and times. Neutral: undefined. */
+    readonly onPredictions?: (predictions: readonly Prediction[]) => void
+  },
 ): Promise<EvaluationResult> {
   const { createPolicy, baseline, loop } = options
   const own: MeasuredSetting = { ...loop, name: createPolicy().name, createPolicy }
   const settings = baseline ? [fullSetting(loop), own] : [own]
   const measurements = await measureExamples(options, settings)
   const context = contextOf(options, baseline ? measurements[0] : undefined)
-  return withOutputs(measurements[settings.length - 1], context, options)
+  const measurement = measurements[settings.length - 1]
+  options.onPredictions?.(predictionsOf(measurement, options))
+  return withOutputs(measurement, context, options)
 }
 
 /** Quality that counts as kept: this share of full's. */
@@ -120,6 +128,18 @@ function contextOf(options: EvaluationOptions, fullMeasurement: Measurement | un
     toText: options.toText,
     full: fullMeasurement,
   }
+}
+
+function predictionsOf(
+  { sequences }: Measurement,
+  { toText }: Pick<EvaluationOptions, 'toText'>,
+): Prediction[] {
+  return sequences.map(({ result: { tokens }, decodingMs, encoderMs }) => ({
+    text: toText(tokens),
+    tokens,
+    decodingMs,
+    encoderMs,
+  }))
 }
 
 function withOutputs(

@@ -4,6 +4,7 @@
 import { ShallowDeepError } from '../errors.js'
 import { Random } from '../random.js'
 import { requireEqualLengths, type StatisticsScore } from './metric.js'
+import { subtractScores, tabulate, type StatisticsRows } from './statisticsTable.js'
 
 /** The mean of plain scores, such as those of another program: give each score as a row of one number. */
 export const meanScore: StatisticsScore = { aggregate: (sums, numSegments) => sums[0] / numSegments }
@@ -18,7 +19,7 @@ export interface BootstrapOptions {
   readonly seed?: number
 }
 
-/** A score, or a difference of two, with its percentile interval; all in the unit of the score. */
+/** A score, or a difference or ratio of two, with its percentile interval; all in the unit of the score. */
 export interface BootstrapInterval {
   /** Of all segments as they are. */
   readonly score: number
@@ -42,10 +43,9 @@ export interface PairedBootstrap extends BootstrapInterval {
   readonly shareWorse: number
   /** Two-sided: how likely a difference at least this far from 0 is if the systems are equally good; in (0, 1]. */
   readonly pValue: number
+  /** a's score over b's; null where b's is 0 in some resample, since nothing can be said of shares of nothing. */
+  readonly ratio: BootstrapInterval | null
 }
-
-/** Statistics of the segments, a row each, as `segmentStatistics` gives them. */
-type Rows = readonly (readonly number[])[]
 
 /**
  * The confidence interval of a metric over segments.
@@ -53,7 +53,7 @@ type Rows = readonly (readonly number[])[]
  */
 export function bootstrapInterval(
   metric: StatisticsScore,
-  statistics: Rows,
+  statistics: StatisticsRows,
   options: BootstrapOptions = {},
 ): BootstrapInterval {
   const system = new ResampledSystem(metric, statistics)
@@ -70,7 +70,7 @@ export function bootstrapInterval(
  */
 export function pairedBootstrap(
   metric: StatisticsScore,
-  systems: { readonly a: Rows; readonly b: Rows },
+  systems: { readonly a: StatisticsRows; readonly b: StatisticsRows },
   options: BootstrapOptions = {},
 ): PairedBootstrap {
   requireEqualLengths({ 'segments of a': systems.a, 'segments of b': systems.b })
@@ -78,8 +78,11 @@ export function pairedBootstrap(
   const a = new ResampledSystem(metric, systems.a)
   const b = new ResampledSystem(metric, systems.b)
   const differences: number[] = []
+  const ratios: number[] = []
   const isExact = forEachResample(numSegments, options, (segments) => {
-    differences.push(subtract(a.score(segments), b.score(segments)))
+    const [drawnA, drawnB] = [a.score(segments), b.score(segments)]
+    differences.push(subtractScores(drawnA, drawnB))
+    ratios.push(drawnA / drawnB)
   })
   const scoreA = a.score(allSegments(numSegments))
   const scoreB = b.score(allSegments(numSegments))
@@ -89,7 +92,7 @@ export function pairedBootstrap(
   // One resample more, as if on the other side: no sample can show a p-value of 0 (Davison and Hinkley, 1997).
   const pValue = (2 * (Math.min(numNotBetter, numNotWorse) + 1)) / (differences.length + 1)
   return {
-    score: subtract(scoreA, scoreB),
+    score: subtractScores(scoreA, scoreB),
     ...summarise(differences, options),
     isExact,
     scoreA,
@@ -97,13 +100,10 @@ export function pairedBootstrap(
     shareNotBetter: numNotBetter / differences.length,
     shareWorse: numWorse / differences.length,
     pValue: Math.min(1, pValue),
+    ratio: [scoreA / scoreB, ...ratios].every(Number.isFinite)
+      ? { score: scoreA / scoreB, ...summarise(ratios, options), isExact }
+      : null,
   }
-}
-
-/** A difference in which the rounding errors of two sums do not pass for a better system. */
-function subtract(a: number, b: number): number {
-  const difference = a - b
-  return Math.abs(difference) <= 1e-12 * Math.max(1, Math.abs(a), Math.abs(b)) ? 0 : difference
 }
 
 /** Scores of one system over chosen segments; its rows lie flat, and the sums in one array that is used again. */
@@ -114,19 +114,12 @@ class ResampledSystem {
 
   constructor(
     private readonly metric: StatisticsScore,
-    rows: Rows,
+    rows: StatisticsRows,
   ) {
-    this.width = rows[0]?.length ?? 0
-    this.values = Float64Array.from(rows.flat())
-    this.sums = new Float64Array(this.width)
-    const bad = rows.findIndex((row) => row.length !== this.width || !row.every(Number.isFinite))
-    if (bad < 0) return
-    throw new ShallowDeepError({
-      code: 'metrics.not-finite',
-      message: `segment ${bad + 1} must have ${this.width} finite statistics like the first, got ${rows[bad].join(', ')}`,
-      details: { segment: bad },
-      kind: 'failure',
-    })
+    const { values, width } = tabulate(rows)
+    this.values = values
+    this.width = width
+    this.sums = new Float64Array(width)
   }
 
   score(segments: Uint32Array): number {

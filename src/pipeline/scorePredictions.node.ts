@@ -1,5 +1,5 @@
 // From files to scores: predictions of any system against the references of a data file.
-import type { Example, Prediction, ReadReport } from '../data/index.js'
+import type { ReadReport } from '../data/index.js'
 import { readAllExamples, readPredictions, type ReadOptions } from '../data/index.node.js'
 import { ShallowDeepError } from '../errors.js'
 import { scoreTexts, type QualityScore } from '../evaluation/index.js'
@@ -31,7 +31,7 @@ export async function scorePredictions(options: ScorePredictionsOptions): Promis
   const { data, predictions: path, limit, metrics, bootstrap } = options
   const { examples, report } = await readAllExamples(data, options)
   const predictions = (await readPredictions(path)).slice(0, limit)
-  requireOneEach(predictions, examples, { path, data, report })
+  requireOneEach(predictions, examples, { path, data, numSkipped: report.numSkipped })
   const quality = scoreTexts(
     predictions.map(({ text }) => text),
     examples.map(({ targets }) => targets),
@@ -42,18 +42,18 @@ export async function scorePredictions(options: ScorePredictionsOptions): Promis
 
 /** Throws `data.prediction-count` unless there are as many predictions as examples. */
 export function requireOneEach(
-  predictions: readonly Prediction[],
-  examples: readonly Example[],
-  from: { readonly path: string; readonly data: string; readonly report: ReadReport },
+  predictions: readonly unknown[],
+  examples: readonly unknown[],
+  from: { readonly path: string; readonly data: string; readonly numSkipped: number },
 ): void {
   const [got, expected] = [predictions.length, examples.length]
   if (got === expected) return
-  const { path, data, report } = from
-  const left = report.numSkipped > 0 ? ` (${report.numSkipped} of its rows were left out)` : ''
+  const { path, data, numSkipped } = from
+  const left = numSkipped > 0 ? ` (${numSkipped} of its rows were left out)` : ''
   throw new ShallowDeepError({
     code: 'data.prediction-count',
     message: `${path} has ${got} predictions, ${data} has ${expected} examples${left}; expected one prediction an example`,
     hint: 'one line a prediction, in the order of the data; an empty line is an empty prediction',
-    details: { predictions: got, examples: expected, numSkipped: report.numSkipped },
+    details: { predictions: got, examples: expected, numSkipped },
   })
 }

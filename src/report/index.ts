@@ -1,5 +1,7 @@
 // Reports: tables, charts, pages and pictures from the JSON of results, and nothing else.
 export * from './charts/index.js'
+export { comparisonTable, describeComparison } from './comparisonTable.js'
+export type { NamedComparison } from './comparisonTable.js'
 export { toDecodedOutput } from './decodedOutput.js'
 export type { DecodedOutput, GeneratedLine } from './decodedOutput.js'
 export { describeCalibration, describeFindings } from './findings.js'

@@ -216,6 +216,7 @@ const COMMANDS = [
   ['evaluate'],
   ['ablate', 'thresholds'],
   ['score'],
+  ['compare'],
   ['info'],
 ]
 

@@ -1,6 +1,7 @@
 // The figures of an evaluation against ones worked out by hand, and the sweep's choices.
 import assert from 'node:assert/strict'
 import { betaMixture } from '../../src/calibration/index.js'
+import type { Prediction } from '../../src/data/index.js'
 import { free, full, staticExit } from '../../src/decoding/index.js'
 import {
   ablateThresholds,
@@ -89,6 +90,25 @@ describe('evaluate', () => {
     for (const { tokens, text } of result.outputs!)
       assert.equal(tokens.map((token) => token.text).join(''), text)
     assert.equal(result.outputs![1].text, 'b c d ? f g h')
+  })
+
+  it('hands over what the policy answered to each example, not what the baseline did, with its times', async () => {
+    const handed: Prediction[] = []
+    await evaluate({
+      ...setUp(),
+      createPolicy: () => staticExit(),
+      baseline: true,
+      onPredictions: (predictions) => handed.push(...predictions),
+    })
+    // Two layers a token and nothing else.
+    assert.deepEqual(
+      handed.map(({ text, tokens, ...times }) => ({ text, numTokens: tokens!.length, ...times })),
+      [
+        { text: 'b c d a f g', numTokens: 7, decodingMs: 14, encoderMs: 10 },
+        { text: 'b c d ? f g h', numTokens: 8, decodingMs: 16, encoderMs: 10 },
+        { text: 'h i j k l m n', numTokens: 8, decodingMs: 16, encoderMs: 10 },
+      ],
+    )
   })
 
   it('rotates the order of the settings example by example', async () => {

@@ -5,10 +5,12 @@ import {
   columnsShape,
   dataPath,
   engineShape,
+  filePath,
   policyShape,
   refineDecoding,
   taskShape,
 } from '../../config/index.js'
+import type { Prediction } from '../../data/index.js'
 import type { EvaluationResult } from '../../evaluation/index.js'
 import { CHECKPOINT_GROUPS, loopOptionsOf, readData, withCheckpoint } from '../checkpointCommand.js'
 import { defineCommand } from '../command.js'
@@ -37,6 +39,9 @@ const schema = z
       .optional()
       .describe('measure full in the same pass, in alternation, for the speed-ups'),
     ...measureShape,
+    predictions: filePath
+      .optional()
+      .describe('write the outputs there for score and compare: a text a line, or .jsonl with times'),
     minScore: z.number().optional().describe('exit with code 3 where the first metric is below this'),
     minSpeedup: z
       .number()
@@ -54,7 +59,11 @@ export const createCommand = defineCommand({
   name: 'evaluate',
   summary: "measure one policy's quality, speed and exits over a data file",
   schema,
-  groups: { ...CHECKPOINT_GROUPS, ...MEASURE_GROUPS, 'Comparison:': ['baseline', 'minScore', 'minSpeedup'] },
+  groups: {
+    ...CHECKPOINT_GROUPS,
+    'Measurement:': [...MEASURE_GROUPS['Measurement:'], 'predictions'],
+    'Comparison:': ['baseline', 'minScore', 'minSpeedup'],
+  },
   examples: [
     'shallowdeep evaluate --checkpoint checkpoints/translation-de-en \\',
     '  --data datasets/translation_de_en/test.csv --target-column target_1,target_2 \\',
@@ -73,16 +82,19 @@ export const createCommand = defineCommand({
       const data = await readData(options, checkpoint, output)
       const { endProgress, ...common } = evaluationOptions(options, checkpoint, { data, context })
       let result: EvaluationResult
+      let predictions: readonly Prediction[] = []
       try {
         result = await evaluate({
           ...common,
           loop: loopOptionsOf(options),
           createPolicy: () => policyFor(checkpoint, options),
           baseline: options.baseline === 'full',
+          onPredictions: (all) => (predictions = all),
         })
       } finally {
         endProgress()
       }
+      await savePredictions(predictions, options, output)
       await show(result, output)
       if (!output.isJson) await showOutputs(result.outputs, options, output)
       await writeResults(result, { results: { rows: [result] }, title: 'Evaluation', options, output })
@@ -90,6 +102,20 @@ export const createCommand = defineCommand({
     })
   },
 })
+
+async function savePredictions(
+  predictions: readonly Prediction[],
+  { predictions: path }: { readonly predictions?: string },
+  output: Output,
+): Promise<void> {
+  if (path === undefined) return
+  const { writePredictions } = await import('../../data/index.node.js')
+  const numChanged = await writePredictions(path, predictions)
+  if (numChanged > 0) {
+    output.warn(`in ${numChanged} predictions line breaks became spaces; a file .jsonl keeps them`)
+  }
+  output.note(`wrote ${path}`)
+}
 
 async function show(result: EvaluationResult, output: Output): Promise<void> {
   if (output.isJson) return output.json(result)
