@@ -36,7 +36,8 @@ const FLOATS = { float32: 'F32', float16: 'F16', bfloat16: 'BF16' } as const
  * The bytes of a safetensors file. Float32Array is stored as F32 or rounded to the nearest F16 or BF16 (ties to even),
  * Int32Array as I32, Uint8Array as U8, Float64Array as I64. The header's names are sorted; the data begin at a multiple
  * of 8 and lie by element size, widest first, then by name, so that each tensor is aligned.
- * Throws `checkpoint.bad-tensor` (data and shape disagree, or the name is reserved), `checkpoint.float16-overflow` (a
+ * Throws `checkpoint.bad-tensor` (data and shape disagree, or the name is reserved or no text), `checkpoint.bad-metadata`
+ * (no text), `checkpoint.float16-overflow` (a
  * finite value has no finite nearest float16 or bfloat16) and `checkpoint.unsafe-integer` (a Float64Array holds anything
  * but safe integers).
  */
@@ -110,7 +111,7 @@ function checkPiece(piece: Omit<Piece, 'sizeBytes'>, numValues?: number): Piece 
   const numElements = countElements(shape)
   if (name === '__metadata__') throw badTensor(piece, 'is a reserved name')
   // Text that no UTF-8 can hold would be read back as another name.
-  if (/\p{Surrogate}/u.test(name)) throw badTensor(piece, 'holds half of a character')
+  if (hasHalfCharacter(name)) throw badTensor(piece, 'holds half of a character')
   if (numElements === undefined || (numValues !== undefined && numValues !== numElements)) {
     throw badTensor(
       piece,
@@ -118,6 +119,10 @@ function checkPiece(piece: Omit<Piece, 'sizeBytes'>, numValues?: number): Piece 
     )
   }
   return { ...piece, sizeBytes: numElements * BYTES_PER_ELEMENT[dtype] }
+}
+
+function hasHalfCharacter(text: string): boolean {
+  return /\p{Surrogate}/u.test(text)
 }
 
 function badTensor({ name, shape }: Pick<Piece, 'name' | 'shape'>, what: string): ShallowDeepError {
@@ -139,6 +144,14 @@ function encodeHeader(
     .map(([name, json]) => `${JSON.stringify(name)}:${json}`)
   if (metadata && Object.keys(metadata).length > 0) {
     const pairs = Object.entries(metadata).sort(([a], [b]) => compare(a, b))
+    const half = pairs.flat().find(hasHalfCharacter)
+    if (half !== undefined) {
+      throw new ShallowDeepError({
+        code: 'checkpoint.bad-metadata',
+        message: `the metadata ${quoteName(half)} hold half of a character`,
+        hint: 'no UTF-8 text can hold it: the file would be refused by every reader',
+      })
+    }
     const inner = pairs.map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`)
     parts.unshift(`"__metadata__":{${inner.join(',')}}`)
   }

@@ -277,8 +277,12 @@ describe('writeSafetensors', () => {
       [new Map([['a', { shape: [3], data: Float32Array.of(1) }]]), 'checkpoint.bad-tensor'],
       [new Map([['a', { shape: [-1], data: Float32Array.of(1) }]]), 'checkpoint.bad-tensor'],
       [new Map([['__metadata__', float(1)]]), 'checkpoint.bad-tensor'],
+      [new Map([['a\ud800', float(1)]]), 'checkpoint.bad-tensor'],
       [new Map([['a', { shape: [1], data: Float64Array.of(0.5) }]]), 'checkpoint.unsafe-integer'],
     ]
     for (const [tensors, code] of cases) assert.throws(() => writeSafetensors(tensors), { code })
+    assert.throws(() => writeSafetensors(new Map(), { metadata: { a: '\udc00' } }), {
+      code: 'checkpoint.bad-metadata',
+    })
   })
 })
