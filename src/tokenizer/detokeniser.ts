@@ -6,8 +6,9 @@ const REPLACEMENT = '\ufffd'
 
 /**
  * Turns ids into text as they come. The pieces it returns, joined, are exactly what `decode` gives for all ids; a character
- * that is spread over several ids (byte-level BPE) appears when its last byte is there. Push committed ids only: what has
- * been returned cannot be taken back.
+ * that is spread over several ids appears when its last byte is there (byte-level BPE), or when the run of bytes that it is in
+ * ends (byte fallback, where one damaged byte changes the text of its whole run). Push committed ids only: what has been
+ * returned cannot be taken back.
  */
 export class IncrementalDetokeniser {
   /** The ids whose text is not all returned yet, behind one or more that give them their context. */
@@ -24,6 +25,7 @@ export class IncrementalDetokeniser {
   /** Adds an id; returns the text that has become certain by it, often none. */
   push(id: number): string {
     this.recent.push(id)
+    if (this.tokenizer.endsInByte(this.recent, this.options)) return ''
     const text = this.decode(this.recent)
     // Only a last replacement character can still become something else: those before it are damaged bytes.
     const isCertain = !text.endsWith(REPLACEMENT)

@@ -1,104 +1,105 @@
-// The Tokenizer over @huggingface/tokenizers, from a parsed tokenizer.json. What the library leaves inexact is set right
-// here or refused in format.ts.
-import { Tokenizer as LibraryTokenizer } from '@huggingface/tokenizers'
-import { ShallowDeepError } from '../errors.js'
-import { checkTokenizerJson, invalidTokenizer, type PipelinePart, type TokenizerJson } from './format.js'
-import type { Tokenizer } from './tokenizer.js'
+// The Tokenizer from a parsed tokenizer.json: added tokens are found in the text; what lies between them is normalised, cut
+// into words, and these into pieces; a template puts special tokens around. What each of those parts does stands in parts/,
+// by @huggingface/tokenizers where that gives the reference's results, by own code where it does not.
+import { AddedTokenSplitter, readAddedTokens, type AddedToken } from './addedTokens.js'
+import { byteOfPiece } from './bytePieces.js'
+import { describeValue, invalidTokenizer, isObject, missingSpecialToken } from './format.js'
+import { DECODERS, joinsBytes } from './parts/decoders.js'
+import { makeModel, type PieceModel } from './parts/models.js'
+import { NORMALISERS, normalise } from './parts/normalisers.js'
+import { buildParts } from './parts/part.js'
+import { POST_PROCESSORS } from './parts/postProcessors.js'
+import { PRE_TOKENISERS, cutWords } from './parts/preTokenisers.js'
+import type { DecodeOptions, Tokenizer } from './tokenizer.js'
+import { makeWellFormed } from './words.js'
 
-const PAD_TOKENS = ['<pad>', '[PAD]', '<|endoftext|>']
-const EOS_TOKENS = ['</s>', '<eos>', '<|endoftext|>']
+/** Names of the tokens that models need, in the order in which they are looked for. */
+export const PAD_TOKENS: readonly string[] = ['<pad>', '[PAD]', '<|endoftext|>']
+export const EOS_TOKENS: readonly string[] = ['</s>', '<eos>', '<|endoftext|>']
 
 /**
  * Opens a parsed tokenizer.json. Throws `tokenizer.invalid` for what is none, `tokenizer.unsupported` for parts that would
- * not be computed exactly (Precompiled normalisers, byte fallback and others; the message names the part), and
- * `tokenizer.missing-special-token` where no pad or end token is known.
+ * not be computed exactly (the message names the part), and `tokenizer.missing-special-token` where no pad or end token is
+ * known. Encoding throws `tokenizer.text-too-long` where a normaliser makes a text many times as long.
  * @param source where it came from, for messages.
  */
 export function openTokenizer(json: unknown, source: string): Tokenizer {
-  const checked = checkTokenizerJson(json, source)
-  let library: LibraryTokenizer
-  try {
-    const config = { ...checked, pre_tokenizer: makeExact(checked.pre_tokenizer) }
-    library = new LibraryTokenizer(config, { clean_up_tokenization_spaces: false })
-    encodeWordByWord(library)
-  } catch (cause) {
-    throw invalidTokenizer(source, cause instanceof Error ? cause.message : String(cause), cause)
-  }
+  if (!isObject(json)) throw invalidTokenizer(source, `expected an object, got ${describeValue(json)}`)
+  const model = makeModel(json.model, source)
+  const normalisers = buildParts(NORMALISERS, json.normalizer, source)
+  const preTokenisers = buildParts(PRE_TOKENISERS, json.pre_tokenizer, source)
+  const postProcessors = buildParts(POST_PROCESSORS, json.post_processor, source)
+  const decoders = buildParts(DECODERS, json.decoder, source)
+  const hasDecoder = json.decoder !== null && json.decoder !== undefined
+  const addedTokens = readAddedTokens(json.added_tokens, source)
+  const { idOf, pieceOf } = joinVocabularies(model, addedTokens, source)
+  const specialIds = new Set(addedTokens.filter(({ isSpecial }) => isSpecial).map(({ id }) => id))
+  const asTheyStand = new AddedTokenSplitter(
+    addedTokens.filter(({ isNormalised }) => !isNormalised).map((token) => [token.content, token]),
+  )
+  const normalised = new AddedTokenSplitter(
+    addedTokens
+      .filter(({ isNormalised }) => isNormalised)
+      .map((token) => [normalise(token.content, normalisers, source), token]),
+  )
   const special = (role: string, candidates: readonly string[]): number => {
-    for (const token of candidates) {
-      const id = library.token_to_id(token)
-      if (id !== undefined) return id
-    }
-    throw new ShallowDeepError({
-      code: 'tokenizer.missing-special-token',
-      message: `${source}: expected a ${role} token (${candidates.join(' or ')}), found none`,
-      hint: `add one of them to the tokenizer's added_tokens`,
-      details: { source, role },
+    const token = candidates.find((candidate) => idOf.has(candidate))
+    if (token === undefined) throw missingSpecialToken(source, role, candidates)
+    return idOf.get(token)!
+  }
+  const encodeSection = (text: string, isFirst: boolean): number[] => {
+    return normalised.split({ text: normalise(text, normalisers, source), isFirst }).flatMap((section) => {
+      if (typeof section === 'number') return section
+      return cutWords(section, preTokenisers).flatMap((word) => model.encode(word.text))
     })
   }
-  const pieces = library.get_vocab(true)
+  const isShown = (id: number, { skipSpecialTokens = true }: DecodeOptions = {}): boolean => {
+    return pieceOf.has(id) && !(skipSpecialTokens && specialIds.has(id))
+  }
   return {
-    vocabSize: 1 + [...pieces.values()].reduce((largest, id) => Math.max(largest, id), -1),
+    vocabSize: 1 + [...pieceOf.keys()].reduce((largest, id) => Math.max(largest, id), -1),
     padId: special('pad', PAD_TOKENS),
     eosId: special('end', EOS_TOKENS),
-    unkId: unknownId(checked, library),
-    encode: (text) => library.encode(text).ids,
-    decode(ids, { skipSpecialTokens = true } = {}) {
-      const known = ids.filter((id) => library.id_to_token(id) !== undefined)
-      // The library throws for an empty list.
-      return known.length === 0 ? '' : library.decode(known, { skip_special_tokens: skipSpecialTokens })
+    unkId: model.unkId,
+    encode(text) {
+      const ids = asTheyStand.split({ text: makeWellFormed(text), isFirst: true }).flatMap((section) => {
+        return typeof section === 'number' ? section : encodeSection(section.text, section.isFirst)
+      })
+      return postProcessors.reduce<number[]>((all, apply) => apply(all), ids)
     },
-    idToPiece: (id) => library.id_to_token(id),
+    decode(ids, options) {
+      const pieces = ids.filter((id) => isShown(id, options)).map((id) => pieceOf.get(id)!)
+      if (!hasDecoder) return pieces.join(' ')
+      return decoders.reduce<string[]>((parts, apply) => apply(parts), pieces).join('')
+    },
+    endsInByte(ids, options) {
+      const last = joinsBytes(decoders) ? ids.findLast((id) => isShown(id, options)) : undefined
+      return last !== undefined && byteOfPiece(pieceOf.get(last)!) !== undefined
+    },
+    idToPiece: (id) => pieceOf.get(id),
     toJSON: () => json,
   }
 }
 
-/** The library fuses unknown characters over the words of a text; the reference does so within a word only. */
-function encodeWordByWord({ model }: LibraryTokenizer): void {
-  if (!model) return
-  const encodeWords = model._call.bind(model)
-  model._call = (words: string[]) => words.flatMap((word) => encodeWords([word]))
-}
-
-function unknownId({ model }: TokenizerJson, library: LibraryTokenizer): number | undefined {
-  if (model.type === 'Unigram') return model.unk_id as number
-  return typeof model.unk_token === 'string' ? library.token_to_id(model.unk_token) : undefined
-}
-
-/** GPT-2's words, in the reference's regular expressions (its `\s` is Unicode's white space). */
-const BYTE_LEVEL_WORDS = String.raw`'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`
-
-/**
- * The pre-tokeniser with the library's two inexact ones replaced by exact parts of it:
- * - Metaspace leaves a text in one part, whatever `split` says. The reference cuts it before each mark.
- * - ByteLevel takes JavaScript's `\s` for white space, which holds U+FEFF and not U+0085; the reference does the opposite.
- */
-function makeExact(part: PipelinePart | null): PipelinePart | null {
-  switch (part?.type) {
-    case 'Sequence':
-      return sequence(...(part.pretokenizers as PipelinePart[]).map((inner) => makeExact(inner)!))
-    case 'Metaspace': {
-      if (part.split === false) return part
-      const code = ((part.replacement as string | undefined) ?? '▁').codePointAt(0)!
-      const mark = `\\x{${code.toString(16)}}`
-      return sequence(part, matches(`${mark}?[^${mark}]+|${mark}`))
+/** Ids by piece and pieces by id, added tokens included. Throws `tokenizer.invalid` where the two disagree. */
+function joinVocabularies(
+  model: PieceModel,
+  addedTokens: readonly AddedToken[],
+  source: string,
+): { readonly idOf: ReadonlyMap<string, number>; readonly pieceOf: ReadonlyMap<number, string> } {
+  const idOf = new Map(model.pieces)
+  const pieceOf = new Map(model.pieces.map(([piece, id]) => [id, piece]))
+  for (const { id, content } of addedTokens) {
+    const knownId = idOf.get(content)
+    const knownPiece = pieceOf.get(id)
+    if ((knownId ?? id) !== id || (knownPiece ?? content) !== content) {
+      throw invalidTokenizer(
+        source,
+        `expected one id a piece, got ${id} for the added token ${describeValue(content)}, which disagrees with the others`,
+      )
     }
-    case 'ByteLevel': {
-      if (part.use_regex === false) return part
-      const bytes = { ...part, add_prefix_space: false, use_regex: false }
-      const prefix = { type: 'Replace', pattern: { Regex: String.raw`\A[^ ]` }, content: ' $&' }
-      return sequence(...(part.add_prefix_space ? [prefix] : []), matches(BYTE_LEVEL_WORDS), bytes)
-    }
-    default:
-      return part
+    idOf.set(content, id)
+    pieceOf.set(id, content)
   }
-}
-
-function sequence(...pretokenizers: PipelinePart[]): PipelinePart {
-  return { type: 'Sequence', pretokenizers }
-}
-
-/** The parts of a text that match, in the library's words. */
-function matches(Regex: string): PipelinePart {
-  return { type: 'Split', pattern: { Regex }, invert: true }
+  return { idOf, pieceOf }
 }

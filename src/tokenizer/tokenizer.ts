@@ -15,6 +15,11 @@ export interface Tokenizer {
    * like. Ids beyond the vocabulary (models may have padded rows) are left out.
    */
   decode(ids: readonly number[], options?: DecodeOptions): string
+  /**
+   * Whether the last of the ids that have text is one byte of a character (byte fallback): what its run of bytes decodes to
+   * is known when the run ends. Options as for `decode`.
+   */
+  endsInByte(ids: readonly number[], options?: DecodeOptions): boolean
   /** The piece of an id as the vocabulary writes it (`▁Haus`); undefined where there is none. */
   idToPiece(id: number): string | undefined
   /** The tokenizer.json it was opened from, parsed. */

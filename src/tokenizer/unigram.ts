@@ -1,5 +1,6 @@
 // Trains a Unigram vocabulary (Kudo 2018, as SentencePiece does it): many candidate pieces, expectation maximisation of
 // their probabilities over word counts, pruning by what the likelihood loses, until the wanted size is left.
+import { BestPath } from './bestPath.js'
 import { bestCounts, buildLattices, expectedCounts, forEachSubstring, type Lattices } from './lattices.js'
 import { seedPieces } from './seedPieces.js'
 import {
@@ -48,6 +49,7 @@ class Candidates {
   private readonly logProbability: Float64Array
   private readonly ids: Map<string, number>
   private readonly lattices: Lattices
+  private readonly path = new BestPath()
 
   constructor(words: readonly Counted[], required: readonly Counted[]) {
     const seeds = [...required, ...seedPieces(words, MAX_SEEDS)]
@@ -127,22 +129,15 @@ class Candidates {
 
   /** The best segmentation of a text by living pieces other than `without`, or undefined where there is none. */
   private bestSegmentation(text: string, without: number): number[] | undefined {
-    const best = new Array<number>(text.length + 1).fill(-Infinity)
-    const via = new Array<readonly [number, number]>(text.length + 1)
-    best[0] = 0
+    const { path } = this
+    path.begin(text.length)
     forEachSubstring(text, (start, end) => {
       const id = this.ids.get(text.slice(start, end))
       if (id === undefined || id === without || !this.isAlive[id]) return
-      const score = best[start] + this.logProbability[id]
-      if (score > best[end]) {
-        best[end] = score
-        via[end] = [start, id]
-      }
+      path.offer(start, end, id, path.scoreAt(start) + this.logProbability[id])
     })
-    if (best[text.length] === -Infinity) return undefined
-    const parts: number[] = []
-    for (let at = text.length; at > 0; at = via[at][0]) parts.push(via[at][1])
-    return parts
+    if (path.scoreAt(text.length) === -Infinity) return undefined
+    return path.arcsTo(text.length).map((arc) => arc.id)
   }
 
   /** The required characters and the best others, `size` in all, by falling score. */

@@ -4,12 +4,19 @@
 /** Stands for the space before a word. */
 export const WORD_MARK = '▁'
 
+const LONE_SURROGATES = /\p{Surrogate}/gu
+
+/** A text without halves of characters, which UTF-8 cannot hold: each becomes U+FFFD. */
+export function makeWellFormed(text: string): string {
+  return text.replace(LONE_SURROGATES, '\ufffd')
+}
+
 /**
  * A text without the differences that a vocabulary should not see: NFKC, each run of white space (line feeds too) as one
  * space, none at the ends. This is what decoding gives back.
  */
 export function normaliseText(text: string): string {
-  return text
+  return makeWellFormed(text)
     .normalize('NFKC')
     .replace(/\p{White_Space}+/gu, ' ')
     .replace(/^ | $/g, '')

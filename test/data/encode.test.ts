@@ -22,6 +22,7 @@ function characters(addsEos = true): Tokenizer {
         .filter((id) => id > 2)
         .map((id) => String.fromCodePoint(id - 3))
         .join(''),
+    endsInByte: () => false,
     idToPiece: (id) => String.fromCodePoint(id - 3),
     toJSON: () => null,
   }

@@ -1,20 +1,34 @@
-// Reads the tokenizers of test/golden/tokenizers and what the reference library makes of texts with them.
-import { readFileSync } from 'node:fs'
+// Reads the tokenizers of test/golden/tokenizers and what the reference libraries make of texts with them.
+import { existsSync, readFileSync } from 'node:fs'
 import { gunzipSync } from 'node:zlib'
 import { openTokenizer, type Tokenizer } from '../../src/tokenizer/index.js'
 
-export const GOLDEN_NAMES = ['bpe-bytelevel', 'bpe-metaspace', 'trained-unigram', 'trained-bpe'] as const
+export const GOLDEN_NAMES = [
+  'bpe-bytelevel',
+  'bpe-metaspace',
+  'trained-unigram',
+  'trained-bpe',
+  'unigram-t5',
+  'unigram-t5-converter4',
+  'unigram-bytes',
+] as const
 export type GoldenName = (typeof GOLDEN_NAMES)[number]
 
+export interface GoldenCase {
+  readonly text: string
+  readonly ids: number[]
+  readonly tokens: string[]
+  readonly decodedSkip: string
+  readonly decodedKeep: string
+  /** What SentencePiece's own library makes of the text, where there is a spiece.model; ids only where they differ. */
+  readonly sentencepieceIds?: number[]
+  readonly sentencepieceTokens?: string[]
+  readonly sentencepieceDecoded?: string
+}
+
 export interface GoldenCases {
-  readonly meta: { readonly vocabSize: number }
-  readonly cases: readonly {
-    readonly text: string
-    readonly ids: number[]
-    readonly tokens: string[]
-    readonly decodedSkip: string
-    readonly decodedKeep: string
-  }[]
+  readonly meta: { readonly vocabSize: number; readonly disagree?: number }
+  readonly cases: readonly GoldenCase[]
   readonly pairs: readonly { readonly text: string; readonly pair: string; readonly ids: number[] }[]
   readonly decode: readonly {
     readonly ids: number[]
@@ -28,7 +42,7 @@ export type JsonObject = Record<string, unknown>
 
 /** A fresh copy of a parsed tokenizer.json. */
 export function readGoldenJson(name: GoldenName): JsonObject {
-  return JSON.parse(readText(`${name}/tokenizer.json`)) as JsonObject
+  return JSON.parse(readBytes(`${name}/tokenizer.json`).toString()) as JsonObject
 }
 
 export function openGolden(name: GoldenName): Tokenizer {
@@ -36,18 +50,21 @@ export function openGolden(name: GoldenName): Tokenizer {
 }
 
 export function readGoldenCases(name: GoldenName): GoldenCases {
-  return JSON.parse(gunzipSync(readFileSync(urlOf(`${name}/cases.json.gz`))).toString()) as GoldenCases
+  return JSON.parse(readBytes(`${name}/cases.json`).toString()) as GoldenCases
+}
+
+/** The bytes of a spiece.model. */
+export function readGoldenModel(name: 'unigram-t5' | 'unigram-bytes'): Uint8Array {
+  return new Uint8Array(readBytes(`${name}/spiece.model`))
 }
 
 /** The lines of corpus.txt. */
 export function readCorpus(): string[] {
-  return readText('corpus.txt').split('\n')
+  return readBytes('corpus.txt').toString().split('\n')
 }
 
-function readText(path: string): string {
-  return readFileSync(urlOf(path), 'utf8')
-}
-
-function urlOf(path: string): URL {
-  return new URL(`../golden/tokenizers/${path}`, import.meta.url)
+/** The bytes of a golden file, which may be stored gzipped. */
+export function readBytes(path: string): Buffer {
+  const url = new URL(`../golden/tokenizers/${path}`, import.meta.url)
+  return existsSync(url) ? readFileSync(url) : gunzipSync(readFileSync(`${url.pathname}.gz`))
 }
