@@ -7,7 +7,7 @@ no_repeat_ngram.json
   banned     decoder ids (start token first), n -> ids that NoRepeatNGramLogitsProcessor sets to -inf
   outputs    ids of generate() on checkpoints of test/golden/t5-parity, greedy and with four beams (and their scores)
 warpers.json
-  logits (float64), temperature, top_k, top_p (null = off) -> probabilities after the warpers in generate()'s order
+  logits (float64), temperature, top_k, top_p (null = off) -> probabilities after the warpers in generate()'s order, and how many tokens are kept
 """
 import json, os
 import torch
@@ -70,7 +70,7 @@ def warper_cases():
                     if top_p is not None and top_p < 1.0:
                         warpers.append(TopPLogitsWarper(top_p))
                     scores = warpers(torch.zeros(1, 1, dtype=torch.long), logits[None].clone())
-                    cases.append({"temperature": temperature, "top_k": top_k, "top_p": top_p, "logits": logits.tolist(),
+                    cases.append({"temperature": temperature, "top_k": top_k, "top_p": top_p, "logits": logits.tolist(), "kept": int(torch.isfinite(scores).sum()),
                                   "probabilities": [round(p, 9) for p in scores.softmax(-1)[0].tolist()]})
     return cases
 

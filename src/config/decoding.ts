@@ -63,6 +63,27 @@ export type LoopOptions = Readonly<z.output<typeof loopOptionsSchema>>
 export type LoopOptionsInput = Readonly<z.input<typeof loopOptionsSchema>>
 
 const selectionShape = {
+  temperature: z
+    .number()
+    .positive()
+    .nullable()
+    .default(null)
+    .describe('draw tokens, from logits divided by this, 1 = as the model says; null = take the best'),
+  topK: z
+    .number()
+    .int()
+    .positive()
+    .nullable()
+    .default(null)
+    .describe('draw from this many most probable tokens only; null = from all'),
+  topP: z
+    .number()
+    .positive()
+    .max(1)
+    .nullable()
+    .default(null)
+    .describe('draw from the most probable tokens that together have this probability; null = from all'),
+  seed: count.default(0).describe('of what is drawn: the same seed draws the same, whatever the batch size'),
   beams: z
     .number()
     .int()
@@ -108,6 +129,18 @@ export const decodingOptionsSchema = z
   .refine(({ beams, policy }) => beams === 1 || policy === 'full' || policy === 'static', {
     path: ['beams'],
     message: 'need policy full or static, whose hypotheses all leave by the same exit',
+  })
+  .refine(({ beams, temperature }) => beams === 1 || temperature === null, {
+    path: ['beams'],
+    message: 'take the best and draw nothing: leave temperature out',
+  })
+  .refine(({ topK, temperature }) => topK === null || temperature !== null, {
+    path: ['topK'],
+    message: 'belongs to drawing: give temperature too',
+  })
+  .refine(({ topP, temperature }) => topP === null || temperature !== null, {
+    path: ['topP'],
+    message: 'belongs to drawing: give temperature too',
   })
   .refine(({ beams, flushAtEnd }) => beams === 1 || !flushAtEnd, {
     path: ['flushAtEnd'],

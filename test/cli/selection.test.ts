@@ -63,6 +63,38 @@ describe('generate with beams', () => {
   })
 })
 
+describe('generate at a temperature', () => {
+  it('draws what its seed says, in batches or one by one', async () => {
+    const texts = ['eins zwei', 'eins zwei', 'eins zwei']
+    const words = ['--json', '--policy', 'lossless', '--temperature', '3', '--top-k', '9', '--top-p', '0.95']
+    const [alone, batched, other] = await Promise.all([
+      generate([...words, '--seed', '3', ...texts]),
+      generate([...words, '--seed', '3', '--batch-size', '2', ...texts]),
+      generate([...words, '--seed', '4', ...texts]),
+    ])
+    for (const { code, stderr } of [alone, batched, other]) assert.equal(code, 0, stderr)
+    const tokensOf = (stdout: string) => jsonOf(stdout).map(({ tokens }) => tokens.join())
+    assert.deepEqual(tokensOf(batched.stdout), tokensOf(alone.stdout))
+    assert.equal(new Set([...tokensOf(alone.stdout), ...tokensOf(other.stdout)]).size, 6)
+  })
+
+  it('says what does not go together', async () => {
+    for (const [words, error] of [
+      [['--top-k', '4'], '--top-k: belongs to drawing: give temperature too'],
+      [['--top-p', '0.5'], '--top-p: belongs to drawing: give temperature too'],
+      [['--temperature', '0'], '--temperature: expected a number above 0'],
+      [
+        ['--temperature', '1', '--beams', '2', '--policy', 'full'],
+        '--beams: take the best and draw nothing: leave temperature out',
+      ],
+    ] as const) {
+      const { code, stderr } = await runCommand(['generate', '--checkpoint', 'missing', ...words, 'x'])
+      assert.equal(code, 2)
+      assert.ok(stderr.startsWith(`error: ${error}`), stderr)
+    }
+  })
+})
+
 describe('generate without repeated n-grams', () => {
   it('repeats no token where n is 1', async () => {
     const { stdout, code } = await generate(['--json', '--no-repeat-ngram', '1', 'eins zwei drei vier'])

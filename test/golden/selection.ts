@@ -32,6 +32,8 @@ export interface WarperCase {
   readonly top_p: number | null
   readonly logits: number[]
   readonly probabilities: number[]
+  /** Tokens that can still be drawn. */
+  readonly kept: number
 }
 
 export const ngramCases = read('no_repeat_ngram') as {

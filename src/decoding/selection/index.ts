@@ -1,6 +1,11 @@
 // The selections, one file each.
 export { beams } from './beams.js'
+export type { BeamOptions } from './beamSearch.js'
 export { createSelection } from './createSelection.js'
 export { greedy } from './greedy.js'
+export { sample } from './sample.js'
+export type { SampleOptions } from './sample.js'
 export type { Selection } from './selection.js'
 export type { Draft, Selector } from './selector.js'
+export { warp } from './warp.js'
+export type { WarpOptions } from './warp.js'
