@@ -2,7 +2,15 @@
 import { betaMixture, type Calibrator } from '../calibration/index.js'
 import type { LoopOptionsInput } from '../config/index.js'
 import type { Prediction } from '../data/index.js'
-import { free, full, lossless, staticExit, type DecoderEngine, type Policy } from '../decoding/index.js'
+import {
+  free,
+  full,
+  lossless,
+  staticExit,
+  type DecoderEngine,
+  type Policy,
+  type Selection,
+} from '../decoding/index.js'
 import type { Metric } from '../metrics/index.js'
 import { areaUnderCurves } from './area.js'
 import { measure, type MeasuredSetting, type Measurement, type MeasureOptions } from './measure.js'
@@ -35,13 +43,15 @@ export async function evaluate(
   options: EvaluationOptions & {
     readonly createPolicy: () => Policy
     readonly baseline: boolean
+    /** How tokens are taken, of the baseline too. Neutral: greedily. */
+    readonly selection?: Selection
     /** Called once with what the policy answered to each example, its tokens and times. Neutral: undefined. */
     readonly onPredictions?: (predictions: readonly Prediction[]) => void
   },
 ): Promise<EvaluationResult> {
-  const { createPolicy, baseline, loop } = options
-  const own: MeasuredSetting = { ...loop, name: createPolicy().name, createPolicy }
-  const settings = baseline ? [fullSetting(loop), own] : [own]
+  const { createPolicy, baseline, loop, selection } = options
+  const own: MeasuredSetting = { ...loop, selection, name: createPolicy().name, createPolicy }
+  const settings = baseline ? [{ ...fullSetting(loop), selection }, own] : [own]
   const measurements = await measureExamples(options, settings)
   const context = contextOf(options, baseline ? measurements[0] : undefined)
   const measurement = measurements[settings.length - 1]

@@ -13,7 +13,7 @@ import {
 /** One way to decode, to be measured. */
 export interface MeasuredSetting extends Omit<
   DecodeOptions,
-  'policy' | 'signal' | 'createTextStream' | 'thresholds'
+  'policy' | 'signal' | 'createTextStream' | 'thresholds' | 'firstOrdinal'
 > {
   /** How the row is to be called and found again. */
   readonly name: string
@@ -54,21 +54,23 @@ export interface MeasureOptions {
 /** Measures all settings; rejects with `signal.reason` when aborted, and throws what decoding throws. */
 export async function measure(options: MeasureOptions): Promise<Measurement[]> {
   const { engine, sources, settings, warmUp = 3, now = () => performance.now(), onExample, signal } = options
-  const run = (setting: MeasuredSetting, policy: Policy, source: ArrayLike<number>) =>
-    timeSequence({ engine, source, options: { ...loopOptions(setting), policy, signal }, now })
+  const run = (setting: MeasuredSetting, policy: Policy, index: number) => {
+    const options = { ...loopOptions(setting), policy, firstOrdinal: index, signal }
+    return timeSequence({ engine, source: sources[index], options, now })
+  }
   for (const setting of settings) {
     const policy = setting.createPolicy()
-    for (const source of sources.slice(0, warmUp)) await run(setting, policy, source)
+    for (const index of sources.slice(0, warmUp).keys()) await run(setting, policy, index)
   }
   const runs = settings.map((setting) => ({
     setting,
     policy: setting.createPolicy(),
     sequences: [] as TimedSequence[],
   }))
-  for (const [index, source] of sources.entries()) {
+  for (const index of sources.keys()) {
     for (let turn = 0; turn < runs.length; turn++) {
       const { setting, policy, sequences } = runs[(index + turn) % runs.length]
-      sequences.push(await run(setting, policy, source))
+      sequences.push(await run(setting, policy, index))
     }
     onExample?.(index + 1, sources.length)
   }

@@ -107,6 +107,8 @@ export interface EvaluationResult {
   /** The same with the encoder's time on both sides. */
   readonly speedupWithEncoder: number | null
 
+  /** For reports: how tokens were taken (beams, lengthPenalty, temperature, seed, ...); absent = greedily. */
+  readonly selection?: Readonly<Record<string, number | boolean | null>>
   /** For reports: what to call this row where policy and threshold do not tell rows apart. */
   readonly label?: string
   /** For reports: S and L of the model. */
@@ -215,6 +217,7 @@ export const evaluationResultSchema: z.ZodType<EvaluationResult> = z.strictObjec
   }),
   speedup: time.nullable(),
   speedupWithEncoder: time.nullable(),
+  selection: z.record(z.string(), z.union([z.number(), z.boolean(), z.null()])).optional(),
   label: z.string().optional(),
   shallowLayers: z.number().int().positive().optional(),
   decoderLayers: z.number().int().positive().optional(),

@@ -41,6 +41,8 @@ export function summarise(measurement: Measurement, context: SummaryContext): Ev
     speedupWithEncoder: context.full
       ? msPerToken(context.full.sequences, true) / msPerToken(sequences, true)
       : null,
+    ...(setting.selection &&
+      Object.keys(setting.selection.settings).length > 0 && { selection: setting.selection.settings }),
     label: setting.name,
     shallowLayers: info.shallowLayers,
     decoderLayers: info.decoderLayers,

@@ -1,7 +1,10 @@
 // How tokens are taken, on the command line: beams, n-grams and what goes together, on the tiny run.
 import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseEvaluationResult } from '../../src/evaluation/index.js'
 import { runCommand } from './runCommand.js'
-import { trainTinyRun } from './tinyRun.js'
+import { makeTinyData, trainTinyRun } from './tinyRun.js'
 
 async function generate(words: readonly string[]) {
   const { output } = await trainTinyRun()
@@ -92,6 +95,45 @@ describe('generate at a temperature', () => {
       assert.equal(code, 2)
       assert.ok(stderr.startsWith(`error: ${error}`), stderr)
     }
+  })
+})
+
+describe('evaluate', () => {
+  it('says how tokens were taken, where not greedily, and draws what generate draws', async () => {
+    const { output } = await trainTinyRun()
+    const { folder } = await makeTinyData()
+    const data = join(folder, 'drawn.csv')
+    writeFileSync(data, 'source,target\neins zwei,x\nneun,y\n')
+    const flags = [
+      '--checkpoint',
+      output,
+      '--backend',
+      'wasm',
+      '--max-new-tokens',
+      '8',
+      '--json',
+      '--data',
+      data,
+    ]
+    const drawing = ['--policy', 'full', '--temperature', '2', '--seed', '6']
+    const [greedy, searched, drawn, generated] = await Promise.all([
+      runCommand(['evaluate', ...flags]),
+      runCommand(['evaluate', ...flags, '--policy', 'static', '--beams', '2', '--baseline', 'full']),
+      runCommand(['evaluate', ...flags, ...drawing, '--output', join(folder, 'drawn.json')]),
+      runCommand(['generate', ...flags, ...drawing]),
+    ])
+    const [first, second, third] = [greedy, searched, drawn].map(({ stdout, stderr }) => {
+      assert.notEqual(stdout, '', stderr)
+      return parseEvaluationResult(JSON.parse(stdout), 'stdout')
+    })
+    assert.equal(first.selection, undefined)
+    assert.deepEqual(second.selection, { beams: 2, lengthPenalty: 1, earlyStopping: false })
+    assert.ok(second.speedup! > 0 && second.exits.layerPasses > 1 / 3)
+    assert.deepEqual(third.selection, { temperature: 2, topK: null, topP: null, seed: 6 })
+    assert.deepEqual(
+      third.outputs!.map(({ text }) => text),
+      jsonOf(generated.stdout).map(({ text }) => text),
+    )
   })
 })
 

@@ -74,7 +74,8 @@ export const createCommand = defineCommand({
     metricsOf(options)
     await prepareResultFolders(options)
     return withCheckpoint(options, output, async (checkpoint) => {
-      const [{ evaluate }, { policyFor }] = await Promise.all([
+      const [{ createSelection }, { evaluate }, { policyFor }] = await Promise.all([
+        import('../../decoding/index.js'),
         import('../../evaluation/index.js'),
         import('../../pipeline/index.js'),
       ])
@@ -88,6 +89,7 @@ export const createCommand = defineCommand({
           ...common,
           loop: loopOptionsOf(options),
           createPolicy: () => policyFor(checkpoint, options),
+          selection: createSelection(options),
           baseline: options.baseline === 'full',
           onPredictions: (all) => (predictions = all),
         })

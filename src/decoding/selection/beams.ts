@@ -14,6 +14,7 @@ export function beams(options: Partial<BeamOptions> & Pick<BeamOptions, 'beams'>
   const complete = { lengthPenalty: 1, earlyStopping: false, ...options }
   const numCandidates = 2 * complete.beams
   return {
+    settings: { ...complete },
     width: complete.beams,
     needs: ['candidates'],
     numCandidates,

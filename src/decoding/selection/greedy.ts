@@ -12,6 +12,7 @@ const argMax: Selector = {
 /** The most probable token each time. */
 export function greedy(): Selection {
   return {
+    settings: {},
     width: 1,
     needs: [],
     numCandidates: 0,

@@ -22,6 +22,7 @@ export interface SampleOptions extends WarpOptions {
 export function sample(options: Partial<SampleOptions> = {}): Selection {
   const { seed, ...warping } = { temperature: 1, topK: null, topP: null, seed: 0, ...options }
   return {
+    settings: { ...warping, seed },
     width: 1,
     needs: ['logits'],
     numCandidates: 0,

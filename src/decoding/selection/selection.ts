@@ -7,6 +7,8 @@ import type { Sequence, SequenceStart } from '../sequence.js'
 
 /** How tokens are taken from the exits' distributions. */
 export interface Selection {
+  /** What it was made with, by the names of the options, for results to tell; {} = greedy. */
+  readonly settings: Readonly<Record<string, number | boolean | null>>
   /** Hypotheses of a source decoded side by side, each a row of the engine. */
   readonly width: number
   /** What the exit that a token is taken from must be asked for. */
