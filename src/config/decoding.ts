@@ -6,7 +6,7 @@ import { parseConfig } from './parse.js'
 const count = z.number().int().nonnegative()
 
 /** Names of the policies, as `--policy` takes them. */
-export const policyNames = ['full', 'static', 'free', 'lossless'] as const
+export const policyNames = ['full', 'static', 'free', 'rollback', 'lossless'] as const
 
 /** Name of a policy. */
 export type PolicyName = (typeof policyNames)[number]
@@ -116,6 +116,13 @@ export const decodingOptionsSchema = z
       })
       .default(0.9)
       .describe('exit shallow iff confidence > threshold; 1 = never'),
+    rollbackBound: z
+      .number()
+      .nonnegative()
+      .optional()
+      .describe(
+        'policy rollback: undo a shallow token that the deep exit gives a cross-entropy above this, in nats; default 2',
+      ),
     calibrator: z.string().default('beta-mixture').describe('what adapts the threshold'),
     batchSize: z.number().int().positive().default(1).describe('sequences decoded together'),
     ...selectionShape,
@@ -125,6 +132,10 @@ export const decodingOptionsSchema = z
   .refine(({ policy, exitLayer }) => policy === 'static' || exitLayer === undefined, {
     path: ['exitLayer'],
     message: 'belongs to policy static only',
+  })
+  .refine(({ policy, rollbackBound }) => policy === 'rollback' || rollbackBound === undefined, {
+    path: ['rollbackBound'],
+    message: 'belongs to policy rollback only',
   })
   .refine(({ beams, policy }) => beams === 1 || policy === 'full' || policy === 'static', {
     path: ['beams'],

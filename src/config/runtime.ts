@@ -86,6 +86,7 @@ export const policyShape = {
   policy: loop.policy,
   exitLayer: loop.exitLayer,
   threshold: loop.threshold,
+  rollbackBound: loop.rollbackBound,
   calibrator: loop.calibrator.meta({ placeholder: 'name' }),
   flushAtEnd: loop.flushAtEnd,
   ...loopShape,

@@ -57,7 +57,10 @@ export function generate(
  */
 export function policyFor(
   model: Pick<TextModel, 'engine' | 'calibration'>,
-  options: Pick<DecodingOptions, 'policy' | 'exitLayer' | 'threshold' | 'calibrator' | 'confidence'>,
+  options: Pick<
+    DecodingOptions,
+    'policy' | 'exitLayer' | 'threshold' | 'rollbackBound' | 'calibrator' | 'confidence'
+  >,
 ): Policy {
   const { policy, threshold } = options
   const isUsed = policy !== 'full' && policy !== 'static' && typeof threshold === 'string'

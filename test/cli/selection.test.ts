@@ -137,6 +137,27 @@ describe('evaluate', () => {
   })
 })
 
+describe('generate --policy rollback', () => {
+  it('with a bound of 0 gives what full gives; with a great one what free gives, and the bound is its alone', async () => {
+    const texts = ['eins zwei', 'neun null', 'drei vier']
+    const draft = ['--threshold', '0.05']
+    const rollback = ['--policy', 'rollback', ...draft, '--rollback-bound']
+    const [full, exact, free, loose, refused] = await Promise.all([
+      generate(['--policy', 'full', ...texts]),
+      generate([...rollback, '0', ...texts]),
+      generate(['--policy', 'free', ...draft, ...texts]),
+      generate([...rollback, '1e9', ...texts]),
+      generate(['--policy', 'free', '--rollback-bound', '1', ...texts]),
+    ])
+    assert.equal(exact.code, 0, exact.stderr)
+    assert.deepEqual([exact.stdout, loose.stdout], [full.stdout, free.stdout])
+    assert.deepEqual(
+      [refused.code, refused.stderr.split('\n')[0]],
+      [2, 'error: --rollback-bound: belongs to policy rollback only'],
+    )
+  })
+})
+
 describe('generate without repeated n-grams', () => {
   it('repeats no token where n is 1', async () => {
     const { stdout, code } = await generate(['--json', '--no-repeat-ngram', '1', 'eins zwei drei vier'])

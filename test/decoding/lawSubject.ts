@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import * as tf from '@tensorflow/tfjs'
 import type { Calibrator } from '../../src/calibration/index.js'
 import type { ModelConfig } from '../../src/config/index.js'
-import { free, full, lossless, staticExit } from '../../src/decoding/index.js'
+import { free, full, lossless, rollback, staticExit } from '../../src/decoding/index.js'
 import type { DecodeOptions, DecoderEngine, Policy } from '../../src/decoding/index.js'
 import type { HostWeights } from '../../src/model/index.js'
 import { weightsOf } from './randomCases.js'
@@ -22,6 +22,7 @@ export interface Policies {
   readonly staticExit: (exitLayer?: number) => Policy
   readonly free: (threshold: number | Calibrator) => Policy
   readonly lossless: (threshold: number | Calibrator) => Policy
+  readonly rollback: (threshold: number | Calibrator, bound?: number) => Policy
 }
 
 /** What a law is checked on. */
@@ -37,7 +38,7 @@ export interface Tally {
 }
 
 /** The policies as they are. */
-export const realPolicies: Policies = { full, staticExit, free, lossless }
+export const realPolicies: Policies = { full, staticExit, free, lossless, rollback }
 
 /** Gaps of two logits below this may fall either way in float32. */
 export const EXCUSED_GAP = 1e-5

@@ -167,9 +167,10 @@ export const law5: Law = (drawn, subject, tally) =>
     const { sources } = drawn
     const { policies } = subject
     const thresholds = drawn.thresholds.slice(0, sources.length)
-    for (const make of [policies.full, policies.staticExit, policies.free, policies.lossless]) {
+    const thresholded = [policies.free, policies.rollback, policies.lossless]
+    for (const make of [policies.full, policies.staticExit, ...thresholded]) {
       const together: RowResult[] = []
-      const isThresholded = make === policies.free || make === policies.lossless
+      const isThresholded = (thresholded as unknown[]).includes(make)
       const policy = (threshold: number) =>
         isThresholded ? (make as Policies['free'])(threshold) : (make as Policies['full'])()
       const batch = policy(0.5)
@@ -307,6 +308,67 @@ export const lawOfBeams: Law = (drawn, subject, tally) =>
     }
   })
 
+/** The bounds that rollback is tried with: from those that let only the deep exit's best tokens stand to those that let all. */
+const BOUNDS = [0, 0.3, 0.69, 1, 1.5, 2.5, 4, Infinity]
+
+/**
+ * Beyond the six: rollback undoes a pending token exactly where its cross-entropy under the deep exit is above the bound
+ * and another token is better; below ln 2 that makes it full, without a bound free.
+ */
+export const lawOfRollback: Law = (drawn, subject, tally) =>
+  withEngine(drawn, subject, async (engine) => {
+    const { config, thresholds, seed } = drawn
+    const [source] = drawn.sources
+    const { policies } = subject
+    const bound = BOUNDS[seed % BOUNDS.length]
+    const model = new ReferenceModel(config, weightsOf(drawn))
+    const encoded = model.encode(source)
+    /** The deep exit's best token after these, and how much another one surprises it. */
+    const deepAfter = (tokens: readonly number[]) => {
+      const logits = model.logits(encoded, [config.decoderStartId, ...tokens], config.decoderLayers)
+      const probabilities = softmax(logits)
+      return {
+        best: logits.indexOf(Math.max(...logits)),
+        isTie: gapOf(logits) < EXCUSED_GAP,
+        surprise: (token: number) => -Math.log(probabilities[token]),
+      }
+    }
+    const tokens: number[] = []
+    let result: RowResult | undefined
+    const policy = policies.rollback(thresholds[0], bound)
+    for await (const event of decode(engine, [source], optionsOf(drawn, policy))) {
+      if (event.type === 'token') {
+        const { position, token, retracted } = event
+        if (retracted > 0) {
+          const undone = tokens[position]
+          tokens.length = position
+          const { best, isTie, surprise } = deepAfter(tokens)
+          assert.ok(surprise(undone) > bound - 1e-4, `undone at ${surprise(undone)}, bound ${bound}`)
+          if (!isTie) assert.deepEqual([token, undone === best], [best, false])
+          tally.checked++
+        }
+        assert.equal(position, tokens.length)
+        tokens.push(token)
+      }
+      if (event.type === 'end') result = event.result
+    }
+    assert.deepEqual([result!.tokens, result!.pendingAtEnd], [tokens, 0])
+    for (const [i, token] of tokens.entries()) {
+      const { best, surprise } = deepAfter(tokens.slice(0, i))
+      const stands = token === best || (result!.exits[i] === 'shallow' && surprise(token) <= bound + 1e-4)
+      if (stands) tally.checked++
+      else if (deepAfter(tokens.slice(0, i)).isTie) tally.excused++
+      else assert.fail(`token ${i} stands at ${surprise(token)}, bound ${bound}`)
+    }
+    const other =
+      bound < Math.LN2 ? policies.full() : bound === Infinity ? policies.free(thresholds[0]) : undefined
+    if (!other) return
+    const expected = (await decodeOne(engine, source, optionsOf(drawn, other))).tokens
+    const differsAt = expected.findIndex((token, i) => token !== tokens[i])
+    if (differsAt >= 0 && deepAfter(expected.slice(0, differsAt)).isTie) tally.excused++
+    else assert.deepEqual(tokens, expected, other.name)
+  })
+
 /** Whether any exit was too close to call along the way. */
 async function hasTie(drawn: LawCase, { tokens }: RowResult): Promise<boolean> {
   const { config } = drawn
@@ -331,4 +393,8 @@ export const laws: Readonly<Record<string, { readonly law: Law; readonly rows: r
     'law 6: nothing leaks when finished, left, thrown or aborted': { law: law6, rows: [1, 2] },
     'law 7: free goes as over the plain engine, evidence and all': { law: lawOfReference, rows: [1, 1] },
     'law 8: beams find what they find over the plain engine': { law: lawOfBeams, rows: [1, 1] },
+    'law 9: rollback undoes what surprises the deep exit more than its bound': {
+      law: lawOfRollback,
+      rows: [1, 1],
+    },
   }

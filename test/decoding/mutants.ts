@@ -275,6 +275,59 @@ export const mutants: readonly Mutant[] = [
     },
   },
   {
+    name: 'rollback looks at no bound: every difference is undone',
+    laws: [9],
+    make: () => withPolicies({ rollback: (threshold) => realPolicies.lossless(threshold) }),
+  },
+  {
+    name: 'rollback undoes nothing',
+    laws: [9],
+    make: () => withPolicies({ rollback: (threshold) => realPolicies.rollback(threshold, Infinity) }),
+  },
+  {
+    name: 'rollback asks the shallow exit how surprised it is',
+    laws: [9],
+    make: () =>
+      withPolicies({
+        rollback: (threshold, bound) => ({
+          ...realPolicies.rollback(threshold),
+          verify: {
+            needs: [],
+            token: ({ token, choice }, deep, selector) =>
+              -Math.log(choice.top1!) > bound! ? selector.choose(deep) : token,
+          },
+        }),
+      }),
+  },
+  {
+    name: 'rollback compares probability, not cross-entropy, with the bound',
+    laws: [9],
+    make: () =>
+      withPolicies({ rollback: (threshold, bound) => realPolicies.rollback(threshold, Math.exp(-bound!)) }),
+  },
+  {
+    name: 'rollback puts the next best in the place of what it undoes',
+    laws: [9],
+    make: () =>
+      withPolicies({
+        rollback: (threshold, bound) => {
+          const policy = realPolicies.rollback(threshold, bound)
+          return {
+            ...policy,
+            verify: {
+              needs: ['logits'],
+              token: (draft, deep, selector) => {
+                const token = policy.verify!.token(draft, deep, selector)
+                if (token === draft.token) return token
+                const ranked = [...deep.logits!.keys()].sort((a, b) => deep.logits![b] - deep.logits![a])
+                return ranked[1]
+              },
+            },
+          }
+        },
+      }),
+  },
+  {
     name: 'beams go on in their own row, whoever they come from',
     laws: [8],
     make: () => withSessions(() => ({ reorder: () => undefined })),

@@ -9,10 +9,10 @@ const optionsOf = (options: DecodingOptionsInput) => parseDecodingOptions(option
 
 describe('createPolicy', () => {
   it('makes each policy with its threshold', () => {
-    for (const name of ['full', 'static', 'free', 'lossless'] as const) {
+    for (const name of ['full', 'static', 'free', 'rollback', 'lossless'] as const) {
       const policy = createPolicy(optionsOf({ policy: name, threshold: 0.6 }))
       assert.equal(policy.name, name)
-      assert.equal(policy.threshold, name === 'free' || name === 'lossless' ? 0.6 : null)
+      assert.equal(policy.threshold, name === 'full' || name === 'static' ? null : 0.6)
     }
     assert.equal(createPolicy(optionsOf({})).name, 'free')
     assert.equal(createPolicy(optionsOf({})).threshold, 0.9)
@@ -65,6 +65,8 @@ describe('decoding options', () => {
       [{ threshold: 'adaptiv' }, 'threshold'],
       [{ policy: 'fast' }, 'policy'],
       [{ policy: 'free', exitLayer: 3 }, 'exitLayer'],
+      [{ policy: 'lossless', rollbackBound: 3 }, 'rollbackBound'],
+      [{ policy: 'rollback', rollbackBound: -1 }, 'rollbackBound'],
       [{ minNewTokens: 9, maxNewTokens: 9 }, 'minNewTokens'],
       [{ confidence: 'gut feeling' }, 'confidence'],
     ] as const) {

@@ -7,6 +7,7 @@ import { free } from './free.js'
 import { full } from './full.js'
 import { lossless } from './lossless.js'
 import type { Policy } from './policy.js'
+import { rollback } from './rollback.js'
 import { staticExit } from './static.js'
 
 /**
@@ -16,7 +17,7 @@ import { staticExit } from './static.js'
  * Throws `decoding.no-calibration` (calibrated, but none given) and `calibration.unknown-calibrator`.
  */
 export function createPolicy(
-  options: Pick<DecodingOptions, 'policy' | 'exitLayer' | 'threshold' | 'calibrator'>,
+  options: Pick<DecodingOptions, 'policy' | 'exitLayer' | 'threshold' | 'rollbackBound' | 'calibrator'>,
   calibrator?: Calibrator,
 ): Policy {
   switch (options.policy) {
@@ -26,6 +27,8 @@ export function createPolicy(
       return staticExit(options.exitLayer)
     case 'free':
       return free(thresholdOf(options, calibrator))
+    case 'rollback':
+      return rollback(thresholdOf(options, calibrator), options.rollbackBound)
     case 'lossless':
       return lossless(thresholdOf(options, calibrator))
   }
