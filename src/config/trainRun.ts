@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { modelConfigSchema, type ModelConfig } from './model.js'
 import { backendShape, columnsShape, dataPath, filePath, folderPath, taskShape } from './runtime.js'
-import { refineTraining, trainingConfigSchema, type TrainingConfig } from './training.js'
+import { learningShape, refineLearning, trainingConfigSchema, type TrainingConfig } from './training.js'
 
 const model = modelConfigSchema.shape
 
@@ -57,7 +57,7 @@ export const trainRunSchema = z
       .describe('validation examples that are decoded for BLEU, from the first on; 0: none'),
     ...taskShape,
     ...modelShape,
-    ...trainingConfigSchema.shape,
+    ...learningShape,
     ...backendShape,
     logEvery: z.number().int().positive().default(10).describe('steps between lines of log.jsonl'),
   })
@@ -65,14 +65,17 @@ export const trainRunSchema = z
     path: ['shallowLayers'],
     message: 'must be less than the decoder layers: the shallow exit comes before the last layer',
   })
-  .superRefine(refineTraining)
+  .superRefine(refineLearning)
 
 /** A training run from files, complete. */
 export type TrainRunConfig = Readonly<z.output<typeof trainRunSchema>>
 
 /** What of a run's configuration decides what a step computes. */
 export function trainingPartOf(config: TrainRunConfig): TrainingConfig {
-  return pick(config, Object.keys(trainingConfigSchema.shape) as (keyof TrainingConfig)[]) as TrainingConfig
+  const known = new Set(Object.keys(trainingConfigSchema.shape))
+  return trainingConfigSchema.parse(
+    Object.fromEntries(Object.entries(config).filter(([key]) => known.has(key))),
+  )
 }
 
 /** What of a run's configuration is the model's shape. */

@@ -1,11 +1,13 @@
 // The training configuration: everything that decides what is learnt, so that it can be stored with the run.
 import { z } from 'zod'
+import { LORA_TARGETS } from './lora.js'
+import { PART_NAMES, trainedParts } from './weightParts.js'
 
 const count = z.number().int().nonnegative()
 const positiveCount = z.number().int().positive()
 
-/** Schema of {@link TrainingConfig}. */
-export const trainingConfigSchema = z.strictObject({
+/** What is learnt, and how: what every training has. */
+export const learningShape = {
   seed: count.default(0).describe('seed of initial weights, order of examples and dropout'),
   epochs: z.number().positive().default(3).describe('passes over the data; steps, if given, wins'),
   steps: positiveCount.optional().describe('optimiser steps'),
@@ -86,22 +88,50 @@ export const trainingConfigSchema = z.strictObject({
   validateEvery: count.default(0).describe('steps between validations; 0: once an epoch'),
   saveEvery: count.default(0).describe('steps between checkpoints; 0: at each validation'),
   keepCheckpoints: positiveCount.default(2).describe('newest checkpoints that are kept beside the best'),
-})
+}
+
+const parts = z.array(z.enum(PART_NAMES)).meta({ placeholder: 'parts' })
+
+/** Which parameters are trained: what a training of a model that has learnt already may choose. */
+export const tuningShape = {
+  train: parts
+    .min(1)
+    .optional()
+    .describe(
+      'train these parts only: embeddings, encoder, shallow-layers, deep-layers, head, confidence-head; ' +
+        'decoder: all its layers; trunk: all but the heads',
+    ),
+  freeze: parts
+    .default([])
+    .describe('leave these parts as they are; the embeddings are the head of a tied model'),
+  loraRank: positiveCount
+    .optional()
+    .describe('train low-rank updates (LoRA) of this rank in place of the weights themselves'),
+  loraAlpha: z.number().positive().default(16).describe('the updates are scaled by alpha / rank'),
+  loraTargets: z
+    .array(z.enum(LORA_TARGETS))
+    .min(1)
+    .default(['query', 'value'])
+    .describe('matrices that get updates: query, key, value, output (of attentions), feed-forward')
+    .meta({ placeholder: 'list' }),
+  loraDropout: z.number().min(0).lt(1).default(0).describe('dropout of what the updates read'),
+}
+
+/** Schema of {@link TrainingConfig}. */
+export const trainingConfigSchema = z.strictObject({ ...learningShape, ...tuningShape })
 
 /** Everything that decides what a training learns. */
 export type TrainingConfig = Readonly<z.infer<typeof trainingConfigSchema>>
 
-/**
- * For `superRefine` of a schema that contains training options among others: what they ask of each other, so that no
- * option is given in vain.
- */
-export function refineTraining(
+type Refusal = (key: keyof TrainingConfig, message: string) => void
+
+/** What learning options ask of each other, for `superRefine`: so that no option is given in vain. */
+export function refineLearning(
   config: Pick<TrainingConfig, 'loss' | 'exitWeighting' | 'distillation'> &
     Pick<TrainingConfig, 'distillationTemperature' | 'distillationMap'>,
   context: z.RefinementCtx,
 ): void {
-  const refuse = (key: keyof TrainingConfig, message: string) =>
-    context.addIssue({ code: 'custom', path: [key], message })
+  const refuse: Refusal = (key, message) => context.addIssue({ code: 'custom', path: [key], message })
   const { loss, distillation } = config
   if (loss === 'calm' && typeof config.exitWeighting !== 'string') {
     refuse('exitWeighting', 'a pair of weights belongs to loss joint; loss calm takes layer-index or equal')
@@ -111,5 +141,18 @@ export function refineTraining(
   }
   if (config.distillationMap && (distillation === 'logits' || distillation === 'none')) {
     refuse('distillationMap', `belongs to distillation last, uniform or dynamic, not to ${distillation}`)
+  }
+}
+
+/** What tuning options ask of each other, for `superRefine`. */
+export function refineTuning(
+  config: Pick<TrainingConfig, keyof typeof tuningShape>,
+  context: z.RefinementCtx,
+): void {
+  const refuse: Refusal = (key, message) => context.addIssue({ code: 'custom', path: [key], message })
+  if (config.train && config.freeze.length > 0) {
+    refuse('freeze', 'train says already what is trained; give one of the two')
+  } else if (trainedParts(config).size === 0) {
+    refuse('freeze', 'nothing is left to train')
   }
 }

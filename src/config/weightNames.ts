@@ -11,6 +11,15 @@ export interface HostWeight {
 /** All weights of a model by our names. */
 export type HostWeights = ReadonlyMap<string, HostWeight>
 
+/** The transposed matrix, in a new array. */
+export function transposeWeight({ shape: [rows, columns], data }: HostWeight): HostWeight {
+  const result = new Float32Array(data.length)
+  for (let row = 0, i = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++, i++) result[column * rows + row] = data[i]
+  }
+  return { shape: [columns, rows], data: result }
+}
+
 /** One weight of a model. */
 export interface WeightSpec {
   /** Our name; layers are counted from 0, for example `decoder.3.crossAttention.query`. */

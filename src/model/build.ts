@@ -1,8 +1,16 @@
 // Builds the two views of one model over the same layers: the LayersModel with its two exits, and the states model that
 // training reads. Weights go in and out by our names (config/weightNames.ts).
 import * as tf from '@tensorflow/tfjs'
-import { type HostWeight, type HostWeights, type ModelConfig, weightSpecs } from '../config/index.js'
+import {
+  factorNames,
+  type HostWeight,
+  type HostWeights,
+  type Lora,
+  type ModelConfig,
+  weightSpecs,
+} from '../config/index.js'
 import { ShallowDeepError } from '../errors.js'
+import { mergeLora } from './lora.js'
 import {
   DecoderBlock,
   EncoderBlock,
@@ -12,8 +20,8 @@ import {
   registerLayers,
   StackBias,
   TokenEmbedding,
-  type WeightedLayer,
 } from './layers.js'
+import type { WeightedLayer } from './weightedLayer.js'
 
 export type { HostWeight, HostWeights }
 
@@ -26,35 +34,75 @@ export interface ShallowDeepModel {
   readonly statesModel: tf.LayersModel
   /** The variables by our names, in the order of `weightSpecs`. */
   readonly variables: ReadonlyMap<string, tf.Variable>
-  /** Copies all weights to the host. */
+  /** Factors of low-rank updates by our names (config/lora.ts); empty where there are none. */
+  readonly factors: ReadonlyMap<string, tf.Variable>
+  /** Copies to the host the weights of a plain model that computes the same: low-rank updates are merged. */
   readWeights(): Promise<Map<string, HostWeight>>
+  /** Copies the low-rank updates to the host; undefined where there are none. */
+  readLora(): Promise<Lora | undefined>
   dispose(): void
 }
 
 /**
- * Builds a model with the given weights.
+ * Builds a model with the given weights and, where `lora` is given, with low-rank updates beside them; its own weights are
+ * not trainable then.
  * Throws `model.missing-weight` or `model.wrong-shape`, naming the first weight at fault.
  */
-export function buildModel(config: ModelConfig, weights: HostWeights): ShallowDeepModel {
+export function buildModel(config: ModelConfig, weights: HostWeights, lora?: Lora): ShallowDeepModel {
   registerLayers()
   const { layersModel, statesModel, layers } = buildGraph(config)
   const variables = collectVariables(config, layers)
   for (const [name, variable] of variables) assignWeight(name, variable, weights)
+  const factors = new Map(lora ? addUpdates(config, lora, layers) : [])
+  if (lora) for (const variable of variables.values()) variable.trainable = false
+  const readLora = async () => lora && { ...lora, factors: await readAll(factors) }
   return {
     config,
     layersModel,
     statesModel,
     variables,
+    factors,
     async readWeights() {
-      const copies = new Map<string, HostWeight>()
-      for (const [name, variable] of variables) {
-        copies.set(name, { shape: variable.shape, data: (await variable.data()) as Float32Array })
-      }
-      return copies
+      const own = await readAll(variables)
+      const updates = await readLora()
+      return updates ? mergeLora(own, updates) : own
     },
+    readLora,
     // Not layersModel.dispose(), which leaves the variables of layers that are applied more than once.
-    dispose: () => tf.dispose([...variables.values()]),
+    dispose: () => tf.dispose([...variables.values(), ...factors.values()]),
   }
+}
+
+async function readAll(variables: ReadonlyMap<string, tf.Variable>): Promise<Map<string, HostWeight>> {
+  const copies = new Map<string, HostWeight>()
+  for (const [name, variable] of variables) {
+    copies.set(name, { shape: variable.shape, data: (await variable.data()) as Float32Array })
+  }
+  return copies
+}
+
+/** Hands each matrix's factors to its layer; returns all factors as variables by name. */
+function addUpdates(
+  config: ModelConfig,
+  { rank, alpha, matrices, factors }: Lora,
+  layers: readonly WeightedLayer[],
+): [string, tf.Variable][] {
+  const make = (name: string, shape: [number, number]) => {
+    const variable = tf.tidy(() => tf.variable(tf.zeros<tf.Rank.R2>(shape)))
+    assignWeight(name, variable, factors)
+    return variable
+  }
+  return weightSpecs(config).flatMap(({ name, shape: [width, outWidth] }) => {
+    if (!matrices.includes(name)) return []
+    const names = factorNames(name)
+    const [a, b] = [make(names.a, [width, rank]), make(names.b, [rank, outWidth])]
+    const layer = layers.find((candidate) => name.startsWith(`${candidate.name}.`))!
+    layer.addUpdate(name.slice(layer.name.length + 1), { a, b, scale: alpha / rank })
+    return [
+      [names.a, a],
+      [names.b, b],
+    ]
+  })
 }
 
 function buildGraph(config: ModelConfig) {

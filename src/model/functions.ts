@@ -5,28 +5,38 @@
 // K head width, F feed-forward width. Hidden states are [N, D]. Keys are kept transposed, [B, H, K, T], so that no
 // product has a transposed operand. The caller owns every returned tensor; intermediate ones are freed.
 import * as tf from '@tensorflow/tfjs'
-import { isRecording, product, rmsNorm } from './product.js'
+import { isRecording, product, productWithConstant, rmsNorm } from './product.js'
 
 /** Applied wherever T5 drops while training; leave it out to keep everything. */
 export type Dropout = <T extends tf.Tensor>(x: T) => T
 
+/** A matrix [in, out] that states are multiplied with: one that may be trained, or one that stays as it is. */
+export type Linear = tf.Tensor2D | FrozenLinear
+
+/** A matrix that gets no gradient, and perhaps what is added to its product: a low-rank update. */
+export interface FrozenLinear {
+  readonly frozen: tf.Tensor2D
+  /** [N, in] -> [N, out]. */
+  readonly update?: (x: tf.Tensor2D) => tf.Tensor2D
+}
+
 export interface SelfAttentionWeights {
   readonly norm: tf.Tensor1D // [D]
-  readonly queryKeyValue: tf.Tensor2D // [D, 3*H*K], queries first, then keys, then values
-  readonly output: tf.Tensor2D // [H*K, D]
+  readonly queryKeyValue: Linear // [D, 3*H*K], queries first, then keys, then values
+  readonly output: Linear // [H*K, D]
 }
 
 export interface CrossAttentionWeights {
   readonly norm: tf.Tensor1D // [D]
-  readonly query: tf.Tensor2D // [D, H*K]
-  readonly output: tf.Tensor2D // [H*K, D]
+  readonly query: Linear // [D, H*K]
+  readonly output: Linear // [H*K, D]
 }
 
 export interface FeedForwardWeights {
   readonly norm: tf.Tensor1D // [D]
   /** [D, F], or [D, 2*F] for a gated one: the gate first, then the linear part. */
-  readonly input: tf.Tensor2D
-  readonly output: tf.Tensor2D // [F, D]
+  readonly input: Linear
+  readonly output: Linear // [F, D]
 }
 
 export interface EncoderLayerWeights {
@@ -59,6 +69,13 @@ export interface LayerContext extends LayerShape {
 }
 
 const keep: Dropout = (x) => x
+
+/** States [N, in] times a matrix -> [N, out]. */
+function multiply(x: tf.Tensor2D, matrix: Linear): tf.Tensor2D {
+  if (matrix instanceof tf.Tensor) return product(x, matrix)
+  const plain = productWithConstant(x, matrix.frozen)
+  return matrix.update ? tf.add(plain, matrix.update(x)) : plain
+}
 
 /** [N, H*K] -> [B, H, P, K]. */
 function splitHeads(x: tf.Tensor, batch: number, numHeads: number): tf.Tensor4D {
@@ -98,10 +115,10 @@ function attend(query: tf.Tensor4D, memory: KeyValue, bias: tf.Tensor4D, dropout
  */
 export function crossKeyValue(
   states: tf.Tensor2D,
-  keyValue: tf.Tensor2D,
+  keyValue: Linear,
   shape: { readonly batch: number; readonly numHeads: number },
 ): KeyValue {
-  const [key, value] = tf.split(product(states, keyValue), 2, 1)
+  const [key, value] = tf.split(multiply(states, keyValue), 2, 1)
   const memory = {
     key: splitHeadsTransposed(key, shape.batch, shape.numHeads),
     value: splitHeads(value, shape.batch, shape.numHeads),
@@ -118,7 +135,7 @@ function selfAttention(
 ): { readonly hidden: tf.Tensor2D; readonly present: KeyValue } {
   const { batch, numHeads, epsilon, bias, past, dropout = keep } = context
   const normed = rmsNorm(hidden, weights.norm, epsilon)
-  const [query, newKey, newValue] = tf.split(product(normed, weights.queryKeyValue), 3, 1)
+  const [query, newKey, newValue] = tf.split(multiply(normed, weights.queryKeyValue), 3, 1)
   let key = splitHeadsTransposed(newKey, batch, numHeads)
   let value = splitHeads(newValue, batch, numHeads)
   if (past) {
@@ -127,7 +144,7 @@ function selfAttention(
   }
   const present = { key, value }
   const attended = attend(splitHeads(query, batch, numHeads), present, bias, dropout)
-  return { hidden: tf.add(hidden, dropout(product(attended, weights.output))), present }
+  return { hidden: tf.add(hidden, dropout(multiply(attended, weights.output))), present }
 }
 
 /** Cross-attention sub-layer with its residual; no position bias, `bias` [B, 1, 1, M] masks the padding. */
@@ -137,15 +154,15 @@ function crossAttention(
   context: LayerContext & { readonly memory: KeyValue; readonly bias: tf.Tensor4D },
 ): tf.Tensor2D {
   const { batch, numHeads, epsilon, memory, bias, dropout = keep } = context
-  const query = product(rmsNorm(hidden, weights.norm, epsilon), weights.query)
+  const query = multiply(rmsNorm(hidden, weights.norm, epsilon), weights.query)
   const attended = attend(splitHeads(query, batch, numHeads), memory, bias, dropout)
-  return tf.add(hidden, dropout(product(attended, weights.output)))
+  return tf.add(hidden, dropout(multiply(attended, weights.output)))
 }
 
 /** Feed-forward sub-layer with its residual: ReLU (v1.0) or gated GELU in its tanh form (v1.1). */
 function feedForward(hidden: tf.Tensor2D, weights: FeedForwardWeights, context: LayerContext): tf.Tensor2D {
   const { gated, epsilon, dropout = keep } = context
-  const inner = product(rmsNorm(hidden, weights.norm, epsilon), weights.input)
+  const inner = multiply(rmsNorm(hidden, weights.norm, epsilon), weights.input)
   let activated: tf.Tensor2D
   if (gated) {
     const [gate, linear] = tf.split(inner, 2, 1)
@@ -153,7 +170,7 @@ function feedForward(hidden: tf.Tensor2D, weights: FeedForwardWeights, context: 
   } else {
     activated = tf.relu(inner)
   }
-  return tf.add(hidden, dropout(product(dropout(activated), weights.output)))
+  return tf.add(hidden, dropout(multiply(dropout(activated), weights.output)))
 }
 
 /** GELU by its tanh approximation (gelu_new). */

@@ -6,67 +6,15 @@ import {
   decoderLayer,
   encoderLayer,
   type CrossAttentionWeights,
-  type Dropout,
   type FeedForwardWeights,
   type LayerShape,
   type SelfAttentionWeights,
 } from './functions.js'
 import { embed, matMulTransposed, product, rmsNorm, isRecording } from './product.js'
 import { paddingBias, relativeBias, type BucketOptions } from './relativeBias.js'
-
-/** What a training pass hands to every layer; an evaluating one has none of it. */
-export interface TrainingPass {
-  /** In place of tf.dropout at the layer's own rate. */
-  readonly dropout?: Dropout
-  /** Decoder layers, from 1, that are left out: their input is their output. */
-  readonly skippedLayers?: ReadonlySet<number>
-}
+import { WeightedLayer, type CallOptions, type LayerConfig } from './weightedLayer.js'
 
 type Inputs = tf.Tensor | tf.Tensor[]
-type CallOptions = { training?: boolean } & TrainingPass & Record<string, unknown>
-type LayerConfig = Record<string, tf.serialization.ConfigDictValue> & { name?: string }
-
-/** A layer with weights that are known by our names (config/weightNames.ts), given as a suffix of the layer's name. */
-export abstract class WeightedLayer extends tf.layers.Layer {
-  protected readonly variables = new Map<string, { read(): tf.Tensor }>()
-
-  protected constructor(protected readonly config: LayerConfig) {
-    super(config)
-  }
-
-  /** Creates the weight `name`; the real values are set once the model stands. */
-  protected add(name: string, shape: number[]): void {
-    this.variables.set(name, this.addWeight(name, shape, 'float32', tf.initializers.zeros(), undefined, true))
-  }
-
-  /** The weights in the order of their creation, by their names within this layer. */
-  get weightNames(): string[] {
-    return [...this.variables.keys()]
-  }
-
-  /** The variable behind one of {@link weightNames}. */
-  variable(name: string): tf.Variable {
-    return this.variables.get(name)!.read() as tf.Variable
-  }
-
-  protected weight<T extends tf.Tensor>(name: string): T {
-    return this.variables.get(name)!.read() as T
-  }
-
-  protected number(key: string): number {
-    return this.config[key] as number
-  }
-
-  protected dropout(options: CallOptions): Dropout | undefined {
-    if (!options.training) return undefined
-    const rate = this.number('dropout')
-    return options.dropout ?? ((x) => tf.dropout(x, rate) as typeof x)
-  }
-
-  override getConfig(): tf.serialization.ConfigDict {
-    return { ...super.getConfig(), ...this.config }
-  }
-}
 
 const list = (inputs: Inputs): tf.Tensor[] => (Array.isArray(inputs) ? inputs : [inputs])
 const flatten = (x: tf.Tensor): tf.Tensor2D => tf.reshape(x, [-1, x.shape[x.rank - 1]!])
@@ -239,28 +187,20 @@ abstract class Block extends WeightedLayer {
     this.add('feedForward.output', [inner, width])
   }
 
-  protected joined(...names: string[]): tf.Tensor2D {
-    return tf.concat(
-      names.map((name) => this.weight<tf.Tensor2D>(name)),
-      1,
-    )
-  }
-
-  protected selfAttention(prefix: string): SelfAttentionWeights {
+  protected selfAttention(prefix: string, options: CallOptions): SelfAttentionWeights {
     return {
       norm: this.weight(`${prefix}.norm`),
-      queryKeyValue: this.joined(`${prefix}.query`, `${prefix}.key`, `${prefix}.value`),
-      output: this.weight(`${prefix}.output`),
+      queryKeyValue: this.linear(options, `${prefix}.query`, `${prefix}.key`, `${prefix}.value`),
+      output: this.linear(options, `${prefix}.output`),
     }
   }
 
-  protected feedForward(): FeedForwardWeights {
+  protected feedForward(options: CallOptions): FeedForwardWeights {
+    const inputs = this.config.gated ? ['feedForward.gate', 'feedForward.input'] : ['feedForward.input']
     return {
       norm: this.weight('feedForward.norm'),
-      input: this.config.gated
-        ? this.joined('feedForward.gate', 'feedForward.input')
-        : this.weight('feedForward.input'),
-      output: this.weight('feedForward.output'),
+      input: this.linear(options, ...inputs),
+      output: this.linear(options, 'feedForward.output'),
     }
   }
 
@@ -286,7 +226,10 @@ export class EncoderBlock extends Block {
   override call(inputs: Inputs, options: CallOptions): tf.Tensor {
     return tf.tidy(() => {
       const [hidden, bias] = list(inputs)
-      const weights = { attention: this.selfAttention('attention'), feedForward: this.feedForward() }
+      const weights = {
+        attention: this.selfAttention('attention', options),
+        feedForward: this.feedForward(options),
+      }
       const context = { ...this.layerShape, batch: hidden.shape[0], dropout: this.dropout(options) }
       return restore(
         encoderLayer(flatten(hidden), weights, { ...context, bias: bias as tf.Tensor4D }),
@@ -314,11 +257,11 @@ export class DecoderBlock extends Block {
     this.built = true
   }
 
-  private crossAttention(): CrossAttentionWeights {
+  private crossAttention(options: CallOptions): CrossAttentionWeights {
     return {
       norm: this.weight('crossAttention.norm'),
-      query: this.weight('crossAttention.query'),
-      output: this.weight('crossAttention.output'),
+      query: this.linear(options, 'crossAttention.query'),
+      output: this.linear(options, 'crossAttention.output'),
     }
   }
 
@@ -328,11 +271,11 @@ export class DecoderBlock extends Block {
     return tf.tidy(() => {
       const [hidden, selfBias, states, memoryBias] = list(inputs)
       const [batch, { numHeads }] = [hidden.shape[0], this.layerShape]
-      const keyValue = this.joined('crossAttention.key', 'crossAttention.value')
+      const keyValue = this.linear(options, 'crossAttention.key', 'crossAttention.value')
       const weights = {
-        selfAttention: this.selfAttention('selfAttention'),
-        crossAttention: this.crossAttention(),
-        feedForward: this.feedForward(),
+        selfAttention: this.selfAttention('selfAttention', options),
+        crossAttention: this.crossAttention(options),
+        feedForward: this.feedForward(options),
       }
       const output = decoderLayer(flatten(hidden), weights, {
         ...this.layerShape,

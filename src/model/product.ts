@@ -58,6 +58,19 @@ export function product<T extends tf.Tensor>(a: T, b: T): T {
   return op(a, b) as T
 }
 
+/** The same product where `b` is a constant: no gradient of it is computed. */
+export function productWithConstant(a: tf.Tensor2D, b: tf.Tensor2D): tf.Tensor2D {
+  if (!isRecording()) return tf.matMul(a, b)
+  const op = tf.customGrad((x, save) => {
+    ;(save as tf.GradSaveFunc)([b])
+    return {
+      value: tf.matMul(x as tf.Tensor2D, b),
+      gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => matMulTransposed(dy, saved[0], false, true),
+    }
+  })
+  return op(a) as tf.Tensor2D
+}
+
 /** Adds the rows of `updates` [N, D] into a [size, D] tensor of zeros at `indices` [N] (int32). */
 export function scatterAddRows(updates: tf.Tensor2D, indices: tf.Tensor1D, size: number): tf.Tensor2D {
   if (tf.getBackend() !== 'wasm') return tf.unsortedSegmentSum(updates, indices, size) as tf.Tensor2D

@@ -12,6 +12,8 @@ export interface DecoderStates {
   exit(layer: number): tf.Tensor2D
   /** The output head as a table, [V, D]. */
   readonly head: tf.Tensor2D
+  /** The head is not trained. */
+  readonly isHeadFrozen: boolean
   /** [N] int32, -100 where nothing is to be learnt. */
   readonly labels: tf.Tensor1D
 }
@@ -40,14 +42,15 @@ export function decoderStates(
     known.set(layer, made)
     return made
   }
-  const head = config.tieEmbeddings ? variables.get('embedding')! : tf.transpose(variables.get('head')!)
+  const table = variables.get(config.tieEmbeddings ? 'embedding' : 'head')!
   return {
     normed,
     exit(layer) {
       const kept = pass?.dropout?.(normed(layer)) ?? normed(layer)
       return config.scaleLogits ? tf.mul<tf.Tensor2D>(kept, config.dModel ** -0.5) : kept
     },
-    head: head as tf.Tensor2D,
+    head: (config.tieEmbeddings ? table : tf.transpose(table)) as tf.Tensor2D,
+    isHeadFrozen: !table.trainable,
     labels: tf.tensor1d(batch.labels, 'int32'),
   }
 }

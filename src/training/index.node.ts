@@ -1,2 +1,3 @@
-// Training runs on disk.
+// Training runs and adapters on disk.
+export * from './adapter.node.js'
 export * from './run.node.js'

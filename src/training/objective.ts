@@ -86,6 +86,7 @@ export function batchLoss(
       exits: exits.map(({ layer }) => states.exit(layer)),
       head: states.head,
       labels: states.labels,
+      isHeadFrozen: states.isHeadFrozen,
     },
     {
       weights: exits.map(({ weight }) => weight),

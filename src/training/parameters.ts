@@ -1,6 +1,6 @@
 // Which parameters a training changes: weights of the model, and those that exist only while it is trained.
 import * as tf from '@tensorflow/tfjs'
-import type { TrainingConfig } from '../config/index.js'
+import { partOf, trainedParts, type TrainingConfig } from '../config/index.js'
 import { ShallowDeepError } from '../errors.js'
 import type { HostWeight, HostWeights, ShallowDeepModel } from '../model/index.js'
 
@@ -10,31 +10,45 @@ export interface TrainedParameters {
   readonly trained: ReadonlyMap<string, tf.Variable>
   /** What student states go through before they are compared with deep ones, [D, D]; at first the identity. */
   readonly distillationMap?: tf.Variable<tf.Rank.R2>
-  /** Copies what is no weight of the model to the host, by name, for resuming. */
+  /** Copies what is no weight of the plain model to the host, by name, for resuming: factors and map. */
   readExtras(): Promise<Map<string, HostWeight>>
   /** Restores what readExtras gave. Throws `training.wrong-state` where one is missing or has another shape. */
   restoreExtras(saved: HostWeights): void
-  /** Frees what is no weight of the model. */
+  /** Frees what exists only for the training. */
   dispose(): void
 }
 
 const DISTILLATION_MAP = 'distillation.map'
 
-/** The parameters of a training of `model`. The caller disposes them; the model stays its owner's. */
+/**
+ * The parameters of a training of `model`: the parts that the configuration trains, as low-rank updates where the model has
+ * them. What is not trained is marked so in the model. The caller disposes them; the model stays its owner's.
+ * Throws `training.nothing-to-train`.
+ */
 export function openParameters(
   model: ShallowDeepModel,
-  { distillationMap }: Pick<TrainingConfig, 'distillationMap'>,
+  config: Pick<TrainingConfig, 'distillationMap' | 'train' | 'freeze'>,
 ): TrainedParameters {
-  const extras = new Map<string, tf.Variable>()
-  if (distillationMap) {
-    extras.set(
+  const parts = trainedParts(config)
+  const isAdapted = model.factors.size > 0
+  for (const [name, variable] of model.variables) {
+    const part = partOf(name, model.config)
+    variable.trainable = parts.has(part) && (!isAdapted || part === 'confidence-head')
+  }
+  const weights = [...model.variables].filter(([, variable]) => variable.trainable)
+  const trained = new Map([...weights, ...model.factors])
+  if (trained.size === 0) throw nothingToTrain(parts)
+  const maps = new Map<string, tf.Variable>()
+  if (config.distillationMap) {
+    maps.set(
       DISTILLATION_MAP,
       tf.tidy(() => tf.variable(tf.eye(model.config.dModel))),
     )
   }
+  const extras = new Map([...model.factors, ...maps])
   return {
-    trained: new Map([...model.variables, ...extras]),
-    distillationMap: extras.get(DISTILLATION_MAP) as tf.Variable<tf.Rank.R2> | undefined,
+    trained: new Map([...trained, ...maps]),
+    distillationMap: maps.get(DISTILLATION_MAP) as tf.Variable<tf.Rank.R2> | undefined,
     async readExtras() {
       const copies = new Map<string, HostWeight>()
       for (const [name, variable] of extras) {
@@ -45,8 +59,23 @@ export function openParameters(
     restoreExtras(saved) {
       for (const [name, variable] of extras) restore(name, variable, saved)
     },
-    dispose: () => tf.dispose([...extras.values()]),
+    dispose: () => tf.dispose([...maps.values()]),
   }
+}
+
+/** Whether a training leaves the model as it is and trains its confidence head alone. */
+export function trainsConfidenceOnly(config: Pick<TrainingConfig, 'train' | 'freeze'>): boolean {
+  const parts = trainedParts(config)
+  return parts.size === 1 && parts.has('confidence-head')
+}
+
+function nothingToTrain(parts: ReadonlySet<string>): ShallowDeepError {
+  return new ShallowDeepError({
+    code: 'training.nothing-to-train',
+    message: `the model has no weights in what is to be trained: ${[...parts].join(', ')}`,
+    hint: parts.has('confidence-head') ? 'add a confidence head with --confidence-head' : 'train other parts',
+    details: { parts: [...parts] },
+  })
 }
 
 function restore(name: string, variable: tf.Variable, saved: HostWeights): void {

@@ -4,8 +4,15 @@ import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { readSafetensors, toCheckpointFiles, writeSafetensors, type JsonObject } from '../checkpoint/index.js'
-import { openRun, readCheckpointFolder, type Run } from '../checkpoint/index.node.js'
-import type { ModelConfig, TrainingConfig } from '../config/index.js'
+import { openRun, readCheckpointFolder, replaceFile, type Run } from '../checkpoint/index.node.js'
+import {
+  matrixOf,
+  parseConfig,
+  trainingConfigSchema,
+  type Lora,
+  type ModelConfig,
+  type TrainingConfig,
+} from '../config/index.js'
 import { ShallowDeepError } from '../errors.js'
 import type { HostWeight, HostWeights, ShallowDeepModel } from '../model/index.js'
 import type { Snapshot, TrainingProgress } from './trainer.js'
@@ -13,6 +20,8 @@ import type { Snapshot, TrainingProgress } from './trainer.js'
 const MOMENTS_FILE = 'optimiser.safetensors'
 /** There only where there are parameters beyond the model's weights. */
 const EXTRAS_FILE = 'extras.safetensors'
+/** In the run's folder: the matrices that have low-rank updates, as they were; checkpoints hold them merged. */
+const BASE_FILE = 'base.safetensors'
 const STATE_FILE = 'training.json'
 
 /** What a checkpoint of a run holds beside the model. */
@@ -24,7 +33,10 @@ interface TrainingState {
 /** A run that was found, ready to go on. */
 export interface ResumedRun {
   readonly config: ModelConfig
+  /** Without low-rank updates. */
   readonly weights: HostWeights
+  /** Low-rank updates, where the run trains them. */
+  readonly lora?: Lora
   readonly tokenizerJson: JsonObject
   readonly training: TrainingConfig
   readonly progress: TrainingProgress
@@ -45,6 +57,22 @@ const CHANGEABLE = new Set<string>([
 /** Opens the folder of a run for saving. Throws what `openRun` throws. */
 export function openTrainingRun(output: string, training: TrainingConfig): Promise<Run> {
   return openRun(output, { keepLast: training.keepCheckpoints })
+}
+
+/** Writes, before the first step, what a run with low-rank updates needs to go on; nothing for another run. */
+export async function saveBase(output: string, { variables, factors }: ShallowDeepModel): Promise<void> {
+  const matrices = matricesOf(factors)
+  if (matrices.length === 0) return
+  const base = new Map<string, HostWeight>()
+  for (const name of matrices) {
+    const variable = variables.get(name)!
+    base.set(name, { shape: variable.shape, data: (await variable.data()) as Float32Array })
+  }
+  await replaceFile(join(output, BASE_FILE), writeSafetensors(base))
+}
+
+function matricesOf(factors: ReadonlyMap<string, unknown>): string[] {
+  return [...factors.keys()].flatMap((name) => matrixOf(name) ?? [])
 }
 
 /** Writes a checkpoint of a run. */
@@ -87,16 +115,27 @@ export async function resumeRun(run: Run, output: string, training: TrainingConf
     })
   }
   const checkpoint = await readCheckpointFolder(folder)
-  const state = JSON.parse(await readFile(join(folder, STATE_FILE), 'utf8')) as TrainingState
-  refuseChanges(state.training, training, folder)
-  return {
+  const statePath = join(folder, STATE_FILE)
+  const state = JSON.parse(await readFile(statePath, 'utf8')) as TrainingState
+  // Settings that a run was begun without have their neutral defaults.
+  refuseChanges(parseConfig(trainingConfigSchema, state.training, statePath), training, folder)
+  const extrasPath = join(folder, EXTRAS_FILE)
+  const extras: HostWeights = existsSync(extrasPath) ? await readTensors(extrasPath) : new Map()
+  const resumed = {
     config: checkpoint.config,
     weights: checkpoint.weights,
     tokenizerJson: checkpoint.tokenizerJson!,
     training,
     progress: state.progress,
     moments: await readTensors(join(folder, MOMENTS_FILE)),
-    extras: existsSync(join(folder, EXTRAS_FILE)) ? await readTensors(join(folder, EXTRAS_FILE)) : new Map(),
+    extras,
+  }
+  const { loraRank: rank, loraAlpha: alpha } = training
+  if (rank === undefined) return resumed
+  return {
+    ...resumed,
+    weights: new Map([...checkpoint.weights, ...(await readTensors(join(output, BASE_FILE)))]),
+    lora: { rank, alpha, matrices: matricesOf(extras), factors: extras },
   }
 }
 

@@ -13,7 +13,7 @@ import { skippedLayers } from './layerDropout.js'
 import { LOSS_PARTS, objectiveOf, type BatchLossOptions } from './objective.js'
 import { createOptimiser, type Optimiser } from './optimiser.js'
 import { groupParameters, type ParameterGroup } from './parameterGroups.js'
-import { openParameters, type TrainedParameters } from './parameters.js'
+import { openParameters, trainsConfidenceOnly, type TrainedParameters } from './parameters.js'
 import { learningRateAt } from './schedule.js'
 
 /** What a validation of both exits found. */
@@ -37,7 +37,7 @@ export interface TrainingProgress {
   /** Optimiser steps done. */
   readonly step: number
   readonly bestStep: number | null
-  /** The best validation's joint cross-entropy. */
+  /** The best validation's loss: {@link validationLoss}. */
   readonly bestLoss: number | null
   readonly validation: ValidationResult | null
 }
@@ -90,6 +90,9 @@ export interface TrainOptions {
   readonly signal?: AbortSignal
 }
 
+/** Keeps the masks of low-rank updates apart from the model's. */
+const UPDATE_SEED = 0x75706474
+
 /** Number of optimiser steps that a configuration makes over `numExamples`. */
 export function countSteps(config: TrainingConfig, numExamples: number): number {
   return config.steps ?? Math.ceil(config.epochs * stepsPerEpoch(config, numExamples))
@@ -109,7 +112,9 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainingEven
   const parameters = openParameters(model, config)
   const groups = groupParameters(parameters.trained)
   const optimiser = createOptimiser(groups, { name: config.optimiser, weightDecay: config.weightDecay })
-  const masks = new DropoutMasks(model.config.dropout, config.seed)
+  // A confidence head that learns alone is to see the states that it will be asked about.
+  const masks = new DropoutMasks(trainsConfidenceOnly(config) ? 0 : model.config.dropout, config.seed)
+  const updateMasks = new DropoutMasks(config.loraDropout, config.seed ^ UPDATE_SEED)
   try {
     if (options.resume) {
       parameters.restoreExtras(options.resume.extras)
@@ -120,7 +125,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainingEven
     const validateEvery = config.validateEvery || perEpoch
     const saveEvery = config.saveEvery || validateEvery
     let progress = options.resume?.progress ?? { step: 0, bestStep: null, bestLoss: null, validation: null }
-    const stepper = { model, parameters, groups, optimiser, masks, config, totalSteps }
+    const stepper = { model, parameters, groups, optimiser, masks, updateMasks, config, totalSteps }
 
     while (progress.step < totalSteps && !signal?.aborted) {
       const epoch = Math.floor(progress.step / perEpoch)
@@ -140,7 +145,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainingEven
         let isBest = false
         if (isDue(validateEvery) && options.validate) {
           const result = await options.validate(model)
-          const loss = jointCrossEntropy(result, model)
+          const loss = validationLoss(result, model, config)
           isBest = loss < (progress.bestLoss ?? Infinity)
           progress = {
             ...progress,
@@ -164,13 +169,18 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainingEven
     yield { type: 'end', progress, isInterrupted: progress.step < totalSteps }
   } finally {
     masks.dispose()
+    updateMasks.dispose()
     optimiser.dispose()
     parameters.dispose()
   }
 }
 
-/** The number that "best" is about: both exits' validation cross-entropies, weighted by layer index. */
-function jointCrossEntropy(result: ValidationResult, model: ShallowDeepModel): number {
+/**
+ * The number that "best" is about: both exits' validation cross-entropies, weighted by layer index; of a confidence head
+ * that is trained alone, its own.
+ */
+function validationLoss(result: ValidationResult, model: ShallowDeepModel, config: TrainingConfig): number {
+  if (trainsConfidenceOnly(config)) return result.confidenceLoss ?? Infinity
   const [shallow, deep] = jointExits('layer-index', model.config)
   return shallow.weight * result.shallow.loss + deep.weight * result.deep.loss
 }
@@ -210,6 +220,7 @@ interface Stepper {
   readonly groups: readonly ParameterGroup[]
   readonly optimiser: Optimiser
   readonly masks: DropoutMasks
+  readonly updateMasks: DropoutMasks
   readonly config: TrainingConfig
   readonly totalSteps: number
 }
@@ -236,13 +247,15 @@ async function trainStep(stepper: Stepper, step: number, batches: readonly Token
 
 /** How every part of a step's batch is run and what is minimised. */
 function lossOptions(stepper: Stepper, step: number): Omit<BatchLossOptions, 'numTokens'> {
-  const { model, parameters, masks, config } = stepper
+  const { model, parameters, masks, updateMasks, config } = stepper
   const { decoderLayers } = model.config
   masks.beginStep(step - 1)
+  updateMasks.beginStep(step - 1)
   return {
     objective: objectiveOf(config, model.config),
     pass: {
       dropout: masks.apply,
+      updateDropout: updateMasks.apply,
       skippedLayers: skippedLayers(config, { decoderLayers, seed: config.seed, step: step - 1 }),
     },
     distillationMap: parameters.distillationMap,

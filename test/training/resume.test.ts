@@ -4,16 +4,17 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { openRun } from '../../src/checkpoint/index.node.js'
-import type { ModelConfig, TrainingConfig } from '../../src/config/index.js'
+import { loraMatrices, trainedParts, type ModelConfig, type TrainingConfig } from '../../src/config/index.js'
 import type { ShallowDeepError } from '../../src/errors.js'
 import { chooseBackend } from '../../src/engines/tfjs/backend.node.js'
-import { buildModel, type ShallowDeepModel } from '../../src/model/index.js'
-import { openTrainingRun, resumeRun, saveSnapshot } from '../../src/training/index.node.js'
+import { buildModel, initialLora, initialWeights, type ShallowDeepModel } from '../../src/model/index.js'
+import { openTrainingRun, resumeRun, saveBase, saveSnapshot } from '../../src/training/index.node.js'
 import { validateLosses, type ValidationResult } from '../../src/training/index.js'
 import { makeBatches } from '../../src/data/index.js'
 import { onEachBackend } from './onEachBackend.js'
 import {
   copyExamples,
+  tinyConfig,
   tinyModel,
   tinyTraining,
   watch,
@@ -50,6 +51,7 @@ async function trainInto(
 ): Promise<Watched> {
   const { training, until, resume } = options
   const run = await openTrainingRun(folder, training)
+  if (!resume) await saveBase(folder, model)
   const controller = new AbortController()
   const context = { model, tokenizerJson: TOKENIZER, training }
   return watch(
@@ -66,12 +68,12 @@ async function trainInto(
 
 /** Goes on with the run in `folder`, from nothing but what is there. */
 async function goOn(folder: string, training: TrainingConfig, until?: number) {
-  const { config, weights, progress, moments, extras } = await resumeRun(
+  const { config, weights, lora, progress, moments, extras } = await resumeRun(
     await openTrainingRun(folder, training),
     folder,
     training,
   )
-  const model = buildModel(config, weights)
+  const model = buildModel(config, weights, lora)
   const watched = await trainInto(folder, model, { training, until, resume: { progress, moments, extras } })
   const bits = await weightBits(model)
   model.dispose()
@@ -83,7 +85,11 @@ async function start(
   folder: string,
   options: { changed?: Partial<ModelConfig>; training: TrainingConfig; until?: number },
 ) {
-  const model = tinyModel(options.changed)
+  const config = tinyConfig(options.changed)
+  const { loraRank: rank, loraAlpha: alpha, loraTargets } = options.training
+  const matrices = loraMatrices(config, loraTargets, trainedParts(options.training))
+  const lora = rank === undefined ? undefined : initialLora(config, { rank, alpha, matrices }, 1)
+  const model = buildModel(config, initialWeights(config, 1), lora)
   const watched = await trainInto(folder, model, options)
   const bits = await weightBits(model)
   model.dispose()
@@ -102,7 +108,16 @@ const KINDS = [
     changed: { shallowLayers: 2 },
     training: { distillation: 'uniform', distillationMap: true, layerDropout: 0.5 },
   },
-] as const
+  {
+    name: 'low-rank updates beside a confidence head',
+    changed: { confidenceHead: true },
+    training: { optimiser: 'adamw', loraRank: 2, loraDropout: 0.3, freeze: ['encoder'] },
+  },
+] satisfies readonly {
+  readonly name: string
+  readonly changed: Partial<ModelConfig>
+  readonly training: Partial<TrainingConfig>
+}[]
 
 describe('resuming', () => {
   onEachBackend(() => {
@@ -243,6 +258,12 @@ describe('resuming', () => {
           distillationMap: true,
           layerDropout: 0.1,
           layerDropoutGrowth: 'linear',
+          train: ['decoder'],
+          freeze: ['encoder'],
+          loraRank: 2,
+          loraAlpha: 2,
+          loraTargets: ['key'],
+          loraDropout: 0.1,
           validateEvery: 1,
           saveEvery: 1,
           keepCheckpoints: 9,

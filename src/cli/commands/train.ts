@@ -1,5 +1,5 @@
 // `shallowdeep train`: a training run from files, with a progress bar; Ctrl-C saves and says how to go on.
-import { modelShape, trainingConfigSchema, trainRunSchema } from '../../config/index.js'
+import { learningShape, modelShape, trainRunSchema } from '../../config/index.js'
 import type { PreparedEvent, TimedStep, TrainRunEvent, TrainRunResult } from '../../pipeline/index.node.js'
 import type { ValidationResult } from '../../training/index.js'
 import { defineCommand } from '../command.js'
@@ -30,7 +30,7 @@ export const createCommand = defineCommand({
     ],
     'Validation:': validationKeys,
     'Model:': Object.keys(modelShape),
-    'Training:': Object.keys(trainingConfigSchema.shape),
+    'Training:': Object.keys(learningShape),
   },
   examples: [
     'shallowdeep tokenizer train --data datasets/translation_de_en/test.csv \\',
