@@ -9,13 +9,14 @@ import type {
 } from '../../decoding/index.js'
 import { ShallowDeepError } from '../../errors.js'
 import { decoderLayer, embed, exitLogits } from '../../model/index.js'
-import type { KeyValue, LayerShape } from '../../model/index.js'
+import type { LayerShape } from '../../model/index.js'
 import { CrossMemory } from './crossMemory.js'
 import type { EncodedRow } from './crossMemory.js'
 import type { EngineWeights } from './decoderWeights.js'
 import { chooseInGraph, forbid, readChoices } from './exitChoice.js'
 import type { ExitTensors } from './exitChoice.js'
 import type { PositionBias } from './positionBias.js'
+import { joinKeyValues, joinRows, splitKeyValue, splitRows } from './rowGroup.js'
 import { SegmentCache } from './segmentCache.js'
 
 /** What a session uses of its engine, and does not own. */
@@ -60,16 +61,18 @@ export class TfjsSession implements DecoderSession {
 
   async run({ segment, rows, exit, signal }: RunOptions): Promise<ExitChoice[][]> {
     const choices: ExitChoice[][] = []
-    for (const row of rows) {
+    for (const group of this.groupsOf(rows, segment)) {
       this.assertUsable()
       signal?.throwIfAborted()
-      const tensors = this.pass(row, segment, exit)
+      const tensors = this.pass(group, segment, exit)
       if (!tensors) {
-        choices.push([])
+        choices.push(...group.map(() => []))
         continue
       }
       try {
-        choices.push(await readChoices(tensors, exit!))
+        const all = await readChoices(tensors, exit!)
+        const numPositions = all.length / group.length
+        choices.push(...group.map((_, i) => all.slice(i * numPositions, (i + 1) * numPositions)))
       } finally {
         tf.dispose(tensors)
       }
@@ -107,57 +110,84 @@ export class TfjsSession implements DecoderSession {
     }
   }
 
-  /** One pass of a row through a segment; the exit's tensors, which the caller disposes, where it is looked at. */
+  /**
+   * The rows in order, those beside each other together that can go through a segment in one pass: of one source, which
+   * reads the same weights and the same source once for all, and alike in what they have computed and what waits.
+   */
+  private groupsOf(rows: readonly number[], segment: number): number[][] {
+    const groups: number[][] = []
+    const isAlike = (row: Row, other: Row) => {
+      const [cache, otherCache] = [row.caches[segment], other.caches[segment]]
+      return (
+        row.memory === other.memory &&
+        cache.length === otherCache.length &&
+        cache.numWaiting === otherCache.numWaiting
+      )
+    }
+    for (const row of rows) {
+      const group = groups.at(-1)
+      if (group && isAlike(this.rows[group[0]], this.rows[row])) group.push(row)
+      else groups.push([row])
+    }
+    return groups
+  }
+
+  /** One pass of a group through a segment; the exit's tensors, which the caller disposes, where it is looked at. */
   private pass(
-    index: number,
+    group: readonly number[],
     segment: number,
     features: readonly ExitFeature[] | undefined,
   ): ExitTensors | undefined {
     const { exits } = this.options
-    const { memory, caches } = this.rows[index]
-    const cache = caches[segment]
-    const numPositions = cache.numWaiting
+    const { memory } = this.rows[group[0]]
+    const caches = group.map((row) => this.rows[row].caches[segment])
+    const { length: first, numWaiting: numPositions } = caches[0]
     if (numPositions === 0) return undefined
     const { weights, bias, layer: shape } = this.model
     const firstLayer = segment === 0 ? 0 : exits[segment - 1]
     const layers = weights.decoder.layers.slice(firstLayer, exits[segment])
     const isLast = segment === exits.length - 1
-    const first = cache.length
     const { present, hidden, exit } = tf.tidy(() => {
       const selfBias = bias.slice(first, numPositions)
-      let hidden = cache.input()
+      let hidden = joinRows(caches.map((cache) => cache.input())) // [B*P, D]
       const present = layers.map((layer, i) => {
         const output = decoderLayer(hidden, layer, {
           ...shape,
-          batch: 1,
+          batch: group.length,
           selfBias,
-          past: cache.past(i),
+          past: joinKeyValues(caches.map((cache) => cache.past(i))),
           memory: memory.at(firstLayer + i),
           memoryBias: memory.source.bias,
         })
         hidden = output.hidden
-        return output.present as KeyValue & tf.NamedTensorMap
+        return splitKeyValue(output.present)
       })
-      const exit = features && this.choose(hidden, { index, first, features })
-      return { present, hidden: isLast ? undefined : hidden, exit }
+      const exit = features && this.choose(hidden, { group, first, features })
+      return { present, hidden: isLast ? undefined : splitRows(hidden, group.length), exit }
     })
     // Only now that the whole pass is done: had it thrown, the caches would be as before.
-    cache.advance(present)
-    if (hidden) caches[segment + 1].add(hidden)
+    for (const [i, cache] of caches.entries()) cache.advance(present.map((layer) => layer[i]))
+    if (hidden) for (const [i, row] of group.entries()) this.rows[row].caches[segment + 1].add(hidden[i])
     return exit
   }
 
   private choose(
     hidden: tf.Tensor2D,
-    pass: { readonly index: number; readonly first: number; readonly features: readonly ExitFeature[] },
+    pass: {
+      readonly group: readonly number[]
+      readonly first: number
+      readonly features: readonly ExitFeature[]
+    },
   ): ExitTensors {
     const { weights, layer } = this.model
+    const { group, first, features } = pass
     // The scale of v1.0 is in the head already.
     const logits = exitLogits(hidden, weights.exit, { epsilon: layer.epsilon, scaleLogits: false })
     const { forbidden, numCandidates = 1 } = this.options
-    const query = { features: pass.features, numCandidates }
+    const query = { features, numCandidates }
     if (!forbidden) return chooseInGraph(logits, logits, query)
-    const lists = Array.from({ length: hidden.shape[0] }, (_, i) => forbidden(pass.index, pass.first + i))
+    const positions = Array.from({ length: hidden.shape[0] / group.length }, (_, i) => first + i)
+    const lists = group.flatMap((row) => positions.map((position) => forbidden(row, position)))
     return chooseInGraph(forbid(logits, lists), logits, query)
   }
 
