@@ -9,7 +9,7 @@ import { createReferenceEngine } from '../../decoding/referenceEngine.js'
 import { ReferenceModel } from '../../decoding/referenceModel.js'
 
 type Verb =
-  | { readonly verb: 'push'; readonly row: number; readonly token: number }
+  | { readonly verb: 'push'; readonly rows: readonly number[]; readonly token: number }
   | { readonly verb: 'run'; readonly rows: readonly number[]; readonly segment: number }
   | { readonly verb: 'truncate'; readonly row: number; readonly length: number }
   | { readonly verb: 'reorder'; readonly source: number; readonly from: readonly [number, number] }
@@ -17,13 +17,15 @@ type Verb =
 /** Rows of each of two sources. */
 const ROWS = 2
 
+const someRows = fc.subarray([0, 1, 2, 3], { minLength: 1 })
+
 const verbs: fc.Arbitrary<Verb> = fc.oneof(
-  { weight: 3, arbitrary: fc.record({ verb: fc.constant('push'), row: fc.nat(3), token: fc.nat(19) }) },
+  { weight: 3, arbitrary: fc.record({ verb: fc.constant('push'), rows: someRows, token: fc.nat(19) }) },
   {
     weight: 3,
     arbitrary: fc.record({
       verb: fc.constant('run'),
-      rows: fc.subarray([0, 1, 2, 3], { minLength: 1 }),
+      rows: someRows,
       segment: fc.nat(3),
     }),
   },
@@ -61,7 +63,8 @@ describe('the verbs of a session in any order', () => {
           try {
             for (const step of script) {
               if (step.verb === 'push') {
-                for (const session of [actual, expected]) session.push(step.row, step.token)
+                for (const session of [actual, expected])
+                  for (const row of step.rows) session.push(row, step.token)
               } else if (step.verb === 'truncate') {
                 for (const session of [actual, expected]) session.truncate(step.row, step.length)
               } else if (step.verb === 'reorder') {
@@ -93,6 +96,6 @@ describe('the verbs of a session in any order', () => {
           }
         },
       ),
-      { numRuns: 25 },
+      { numRuns: 60 },
     )).timeout(60_000)
 })
