@@ -1,12 +1,13 @@
-// All of the reference implementation's beams on wasm and, where it is built, on the native backend.
-import { chooseBackend } from '../../src/engines/tfjs/backend.node.js'
+// All of the reference implementation's beams on the plain engine and, where it is built, on the native backend.
 import { createTfjsEngine } from '../../src/engines/tfjs/index.js'
 import { checkBeams } from './checkBeams.js'
+import { createReferenceEngine } from './referenceEngine.js'
+import { ReferenceModel } from './referenceModel.js'
 import { useNative } from './useNative.js'
 
-describe('on wasm', () => {
-  before(() => chooseBackend({ backend: 'wasm' }))
-  checkBeams(createTfjsEngine, { engineName: 'tfjs engine', isComplete: true })
+checkBeams(({ config, weights }) => createReferenceEngine(new ReferenceModel(config, weights)), {
+  engineName: 'plain engine',
+  isComplete: true,
 })
 
 describe('on the native backend', () => {
