@@ -1,7 +1,6 @@
 // Beam search: the reference implementation's vectors, the search's arithmetic on its own, and how it goes with policies,
 // batches and memory.
 import assert from 'node:assert/strict'
-import * as tf from '@tensorflow/tfjs'
 import { beams, decode, decodeAll, decodeOne, free, full, lossless } from '../../src/decoding/index.js'
 import { staticExit, type DecodeEvent, type DecoderEngine } from '../../src/decoding/index.js'
 import { BeamSearch, type BeamOptions } from '../../src/decoding/selection/beamSearch.js'
@@ -96,22 +95,6 @@ describe('beams', () => {
           assert.equal(new Set(grams).size, grams.length)
         }
       }
-    }
-  })
-
-  it('leak nothing when finished, left or aborted', async () => {
-    const search = { ...options, policy: full(), selection: beams({ beams: 4 }) }
-    const before = tf.memory().numTensors
-    await decodeAll(engine, sources, { ...search, batchSize: 2 })
-    assert.equal(tf.memory().numTensors, before, 'finished')
-    for await (const event of decode(engine, sources, search)) if (event.type === 'end') break
-    assert.equal(tf.memory().numTensors, before, 'left')
-    for (const delay of [0, 5, 20]) {
-      const signal = AbortSignal.timeout(delay)
-      await assert.rejects(decodeAll(engine, sources, { ...search, maxNewTokens: 500, signal }), {
-        name: 'TimeoutError',
-      })
-      assert.equal(tf.memory().numTensors, before, `aborted after ${delay} ms`)
     }
   })
 
