@@ -115,6 +115,11 @@ export class RowState {
     return this.evidence
   }
 
+  /** All tokens as they were emitted. */
+  get emitted(): readonly Emission[] {
+    return this.emissions
+  }
+
   get phase(): Phase {
     if (this.finishReason === null) return 'open'
     return this.settings.flushesAtEnd && this.pending.length > 0 ? 'closing' : 'ended'
@@ -217,11 +222,6 @@ export class RowState {
     this.left = null
     this.emissions.push(emission)
     return emission
-  }
-
-  /** All tokens as they were emitted. */
-  get emitted(): readonly Emission[] {
-    return this.emissions
   }
 
   /** The row as it ended. */
