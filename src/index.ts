@@ -12,8 +12,11 @@ export * from './metrics/index.js'
 export * from './random.js'
 export {
   IncrementalDetokeniser,
+  openSentencePiece,
   openTokenizer,
+  sentencePieceToTokenizerJson,
   trainTokenizer,
+  type SentencePieceOptions,
   type Tokenizer,
   type TrainTokenizerOptions,
 } from './tokenizer/index.js'

@@ -12,20 +12,18 @@ export interface Arc {
  * One object serves many texts, one after the other, and keeps its arrays.
  */
 export class BestPath {
-  private best: Float64Array | Float32Array
+  private best = new Float64Array(0)
   private from = new Int32Array(0)
   private via = new Int32Array(0)
 
-  /** @param precision of the sums: SentencePiece adds in float32, the `tokenizers` library in float64. */
-  constructor(precision: 'float32' | 'float64' = 'float64') {
-    this.best = precision === 'float32' ? new Float32Array(0) : new Float64Array(0)
-  }
+  /** @param round what is done to each sum: SentencePiece adds in float32 (`Math.fround`), the others in float64. */
+  constructor(private readonly round: (sum: number) => number = (sum) => sum) {}
 
   /** Begins a new text. */
   begin(length: number): void {
     if (this.from.length <= length) {
       const size = Math.max(64, 2 * length)
-      this.best = this.best instanceof Float32Array ? new Float32Array(size) : new Float64Array(size)
+      this.best = new Float64Array(size)
       this.from = new Int32Array(size)
       this.via = new Int32Array(size)
     }
@@ -40,8 +38,9 @@ export class BestPath {
 
   /** Offers an arc that makes the sum at its end `total`. */
   offer(start: number, end: number, id: number, total: number): void {
-    if (!(total > this.best[end])) return
-    this.best[end] = total
+    const sum = this.round(total)
+    if (!(sum > this.best[end])) return
+    this.best[end] = sum
     this.from[end] = start
     this.via[end] = id
   }

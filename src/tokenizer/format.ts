@@ -5,8 +5,7 @@ import { ShallowDeepError } from '../errors.js'
 export function invalidTokenizer(
   source: string,
   problem: string,
-  cause?: unknown,
-  format: TokenizerFormat = 'tokenizer.json',
+  { cause, format = 'tokenizer.json' }: InvalidOptions = {},
 ): ShallowDeepError {
   return new ShallowDeepError({
     code: 'tokenizer.invalid',
@@ -17,7 +16,11 @@ export function invalidTokenizer(
   })
 }
 
-export type TokenizerFormat = 'tokenizer.json' | 'SentencePiece model'
+interface InvalidOptions {
+  readonly cause?: unknown
+  /** What it was taken for. */
+  readonly format?: 'tokenizer.json' | 'SentencePiece model'
+}
 
 /** The error for a part that would not be computed exactly. */
 export function unsupportedTokenizer(source: string, part: string): ShallowDeepError {

@@ -8,7 +8,8 @@ const PREPEND =
 const APART =
   /[\u102b\u102c\u1038\u1062-\u1064\u1067-\u106d\u1083\u1087-\u108c\u108f\u109a-\u109c\u1a61\u1a63\u1a64\uaa7b\uaa7d\u{11720}\u{11721}]/u
 const EXTEND = /[\p{Grapheme_Extend}\p{Emoji_Modifier}\p{Mc}\u200d\u0e33\u0eb3]/u
-const CONTROL = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u
+/** Controls, and what is reserved for more of them. */
+const CONTROL = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\u2065\ufff0-\ufff8\u{e0000}-\u{e0fff}]/u
 const PICTOGRAPHIC = /\p{Extended_Pictographic}/u
 /** Two characters that are one cluster by themselves: parts of Hangul syllables. */
 const HANGUL_PAIR =

@@ -10,12 +10,8 @@ import { NORMALISERS, normalise } from './parts/normalisers.js'
 import { buildParts } from './parts/part.js'
 import { POST_PROCESSORS } from './parts/postProcessors.js'
 import { PRE_TOKENISERS, cutWords } from './parts/preTokenisers.js'
-import type { DecodeOptions, Tokenizer } from './tokenizer.js'
+import { EOS_TOKENS, PAD_TOKENS, type DecodeOptions, type Tokenizer } from './tokenizer.js'
 import { makeWellFormed } from './words.js'
-
-/** Names of the tokens that models need, in the order in which they are looked for. */
-export const PAD_TOKENS: readonly string[] = ['<pad>', '[PAD]', '<|endoftext|>']
-export const EOS_TOKENS: readonly string[] = ['</s>', '<eos>', '<|endoftext|>']
 
 /**
  * Opens a parsed tokenizer.json. Throws `tokenizer.invalid` for what is none, `tokenizer.unsupported` for parts that would

@@ -30,3 +30,7 @@ export interface DecodeOptions {
   /** Leaves out special tokens (default true). */
   readonly skipSpecialTokens?: boolean
 }
+
+/** Names of the tokens that models need, in the order in which they are looked for. */
+export const PAD_TOKENS: readonly string[] = ['<pad>', '[PAD]', '<|endoftext|>']
+export const EOS_TOKENS: readonly string[] = ['</s>', '<eos>', '<|endoftext|>']

@@ -45,7 +45,7 @@ export function makeModel(json: unknown, source: string): PieceModel {
 type ModelJson = Readonly<Record<string, unknown>>
 
 /** Largest score that is believed, up or down: sums of such scores stay numbers. */
-const MAX_SCORE = 1e9
+export const MAX_SCORE = 1e9
 /** What an unknown character costs beyond the worst piece. */
 const UNKNOWN_PENALTY = 10
 
@@ -125,7 +125,8 @@ function isScoredPiece(value: unknown): value is readonly [string, number] {
 
 const LONE_SURROGATE = /\p{Surrogate}/u
 
-function isPiece(value: unknown): value is string {
+/** Whether a value can be a piece: a text that UTF-8 can hold, and not overlong. */
+export function isPiece(value: unknown): value is string {
   return typeof value === 'string' && value.length <= MAX_PIECE_LENGTH && !LONE_SURROGATE.test(value)
 }
 

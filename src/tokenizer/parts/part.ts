@@ -46,7 +46,7 @@ export function definePart<S extends z.ZodType, F>(
       return build(parsed.data)
     } catch (cause) {
       if (cause instanceof RangeError || cause instanceof SyntaxError) {
-        throw invalidTokenizer(source, `${where}: ${cause.message}`, cause)
+        throw invalidTokenizer(source, `${where}: ${cause.message}`, { cause })
       }
       throw cause
     }
