@@ -44,7 +44,7 @@ export async function publishFolder(
 ): Promise<void> {
   const target = resolve(path)
   for (const name of files.keys()) checkFileName(name, target)
-  await checkTarget(target, options)
+  await checkPublishable(target, options)
   const temporary = temporaryName(target, 'new')
   inUse.add(temporary)
   try {
@@ -182,7 +182,13 @@ async function isOccupied(path: string): Promise<boolean> {
   }
 }
 
-async function checkTarget(target: string, { overwrite, marker }: PublishOptions): Promise<void> {
+/**
+ * Whether {@link publishFolder} may write there: to be asked before long work. Throws `checkpoint.exists`,
+ * `checkpoint.not-a-folder` and `checkpoint.not-a-checkpoint`.
+ */
+export async function checkPublishable(path: string, options: PublishOptions): Promise<void> {
+  const { overwrite, marker } = options
+  const target = resolve(path)
   const published = await findPublished(target)
   if (published === undefined) return
   if (!overwrite) {
@@ -212,7 +218,7 @@ async function exists(path: string): Promise<boolean> {
 async function putInPlace(temporary: string, target: string, options: PublishOptions): Promise<void> {
   const aside = asideName(target)
   await settleFolder(target)
-  await checkTarget(target, options)
+  await checkPublishable(target, options)
   try {
     if (await isOccupied(target)) await rename(target, aside)
     await rename(temporary, target)

@@ -1,5 +1,6 @@
 // The parts that open folders and write training runs.
 export * from './compareRuns.node.js'
+export * from './importCheckpoint.node.js'
 export * from './openCheckpoint.node.js'
 export * from './readEvaluationExamples.node.js'
 export * from './scorePredictions.node.js'
