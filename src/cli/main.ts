@@ -25,6 +25,11 @@ const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/train.js'),
   },
   {
+    name: 'finetune',
+    summary: 'train a checkpoint further: give it a shallow exit, a task, or low-rank updates',
+    load: () => import('./commands/finetune.js'),
+  },
+  {
     name: 'generate',
     summary: 'decode texts: arguments, a data file, or standard input',
     load: () => import('./commands/generate.js'),
@@ -53,6 +58,11 @@ const COMMANDS: readonly CommandEntry[] = [
     name: 'compare',
     summary: 'test how much of the quality of run A run B keeps',
     load: () => import('./commands/compare.js'),
+  },
+  {
+    name: 'choose-depth',
+    summary: 'find the decoder layer after which a shallow exit gains most',
+    load: () => import('./commands/chooseDepth.js'),
   },
   {
     name: 'import',

@@ -18,6 +18,23 @@ export function initialWeights(config: ModelConfig, seed: number): Map<string, H
   return weights
 }
 
+/** Weights with a fresh confidence head, where the configuration has one and they do not. */
+export function withConfidenceHead(
+  weights: ReadonlyMap<string, HostWeight>,
+  config: ModelConfig,
+): ReadonlyMap<string, HostWeight> {
+  const missing = weightSpecs(config).filter(
+    ({ name }) => name.startsWith('confidenceHead.') && !weights.has(name),
+  )
+  return new Map([
+    ...weights,
+    ...missing.map(({ name, shape }): [string, HostWeight] => [
+      name,
+      { shape, data: new Float32Array(shape.reduce((a, b) => a * b)) },
+    ]),
+  ])
+}
+
 /** The standard deviation that T5 draws a weight with; null for norms, which start at one; 0 for a head of our own. */
 function standardDeviation(name: string, config: ModelConfig): number | null {
   const { dModel, dKv, dFf, numHeads } = config

@@ -1,5 +1,6 @@
 // The parts that open folders and write training runs.
 export * from './compareRuns.node.js'
+export * from './finetune.node.js'
 export * from './importCheckpoint.node.js'
 export * from './openCheckpoint.node.js'
 export * from './readEvaluationExamples.node.js'
@@ -7,3 +8,4 @@ export * from './scorePredictions.node.js'
 export * from './trainLog.node.js'
 export * from './trainRun.node.js'
 export * from './trainRunFolder.node.js'
+export * from './trainRunLoop.node.js'

@@ -1,269 +1,30 @@
-// A training run from files to checkpoints: reads and encodes the data, opens or resumes the run's folder, trains, logs,
-// validates. Yields what happens; prints nothing.
-import { resolve } from 'node:path'
-import type { JsonObject } from '../checkpoint/index.js'
-import type { Run } from '../checkpoint/index.node.js'
-import {
-  modelPartOf,
-  parseModelConfig,
-  trainingPartOf,
-  type ModelConfig,
-  type TrainRunConfig,
-} from '../config/index.js'
-import { encodeExamples, taskByName, type EncodedExamples, type Example } from '../data/index.js'
-import { readAllExamples } from '../data/index.node.js'
-import type { BackendName, ChosenBackend } from '../engines/tfjs/index.js'
-import { chooseBackend } from '../engines/tfjs/index.node.js'
-import { ShallowDeepError } from '../errors.js'
-import { buildModel, initialWeights, type ShallowDeepModel } from '../model/index.js'
-import { openTokenizer, type Tokenizer } from '../tokenizer/index.js'
+// A training run from scratch: fresh weights of the wanted shape, and a tokenizer from its file.
+import { modelPartOf, parseModelConfig, type TrainRunConfig } from '../config/index.js'
+import { initialWeights } from '../model/index.js'
 import { readTokenizer } from '../tokenizer/index.node.js'
-import { TrainLog, type TimedStep } from './trainLog.node.js'
-import { countSteps, train, type TrainingEvent, type ValidationResult } from '../training/index.js'
-import { openTrainingRun, resumeRun, saveSnapshot, type ResumedRun } from '../training/index.node.js'
-import {
-  logPathOf,
-  refuseOtherData,
-  refuseOtherShape,
-  refuseUsedFolder,
-  writeRunFiles,
-} from './trainRunFolder.node.js'
-import { validateModel, type ValidationSet } from './validateModel.js'
+import { refuseOtherShape } from './trainRunFolder.node.js'
+import { runTraining, type TrainRunEvent, type TrainRunOptions } from './trainRunLoop.node.js'
 
-/** Everything is read and the model stands; the first step comes next. */
-export interface PreparedEvent {
-  readonly type: 'prepared'
-  readonly backend: ChosenBackend
-  readonly numParameters: number
-  readonly numExamples: number
-  readonly truncatedSources: number
-  readonly truncatedTargets: number
-  /** Rows of both files that could not be used. */
-  readonly skippedRows: number
-  readonly numValidationExamples: number
-  readonly totalSteps: number
-  /** Steps done before this session; null for a new run. */
-  readonly resumedFrom: number | null
-}
-
-/** How a run stands at its end or interruption. */
-export interface TrainRunResult {
-  /** Steps done in all. */
-  readonly steps: number
-  readonly bestStep: number | null
-  /** What the validation of the best step found; null without validation. */
-  readonly validation: ValidationResult | null
-  /** Folder of the best checkpoint; null when none was saved. */
-  readonly checkpoint: string | null
-  /** Folder of the last one. */
-  readonly lastCheckpoint: string | null
-  readonly isInterrupted: boolean
-}
-
-export type TrainRunEvent =
-  | PreparedEvent
-  | TimedStep
-  | Exclude<TrainingEvent, { type: 'step' | 'end' }>
-  | { readonly type: 'result'; readonly result: TrainRunResult }
-
-export interface TrainRunOptions {
-  /** When aborted, the step under way is finished and saved; before the first step, it rejects. */
-  readonly signal?: AbortSignal
-  /** Called while a validation decodes. */
-  readonly onDecoded?: (numDone: number, numTotal: number) => void
-}
-
-/**
- * Trains as `config` says. Throws, before any work, `training.run-exists` and `training.folder-in-use`; then what reading
- * data, tokenizer and checkpoints throws, `training.changed-config` and `training.changed-data` (resuming with what would
- * make it another run), and `training.not-finite`, which names the last good checkpoint.
- */
-export async function* trainRun(
+/** Trains as `config` says. Throws what reading the tokenizer and {@link runTraining} throw. */
+export function trainRun(
   config: TrainRunConfig,
   options: TrainRunOptions = {},
 ): AsyncGenerator<TrainRunEvent, void, void> {
-  const { signal } = options
-  const output = resolve(config.output)
-  if (!config.resume) await refuseUsedFolder(config.output)
-  const training = trainingPartOf(config)
-  let run: Run | undefined
-  let resumed: ResumedRun | undefined
-  if (config.resume) {
-    run = await openTrainingRun(output, training)
-    resumed = await resumeRun(run, config.output, training)
-    refuseOtherShape(config, resumed.config)
-  }
-  const tokenizer = resumed
-    ? openTokenizer(resumed.tokenizerJson, config.output)
-    : await readTokenizer(config.tokenizer)
-  const data = await readData(config, tokenizer)
-  signal?.throwIfAborted()
-  if (resumed) await refuseOtherData(output, data.train.examples)
-
-  const backend = await chooseBackend({ backend: config.backend as BackendName, threads: config.threads })
-  run ??= await openTrainingRun(output, training)
-  await writeRunFiles(output, { ...config, backend: backend.name }, data.train.examples)
-  const log = await TrainLog.open(logPathOf(output), config.logEvery)
-  const modelConfig = resumed?.config ?? newModelConfig(config, tokenizer)
-  const model = buildModel(modelConfig, resumed?.weights ?? initialWeights(modelConfig, training.seed))
-  try {
-    const prepared = describePrepared(config, { backend, model, data, resumed })
-    await log.write(prepared as unknown as JsonObject)
-    yield prepared
-    yield* trainAndLog({ config, options, run, resumed, model, tokenizer, data, log })
-  } finally {
-    model.dispose()
-  }
-}
-
-interface Session {
-  readonly config: TrainRunConfig
-  readonly options: TrainRunOptions
-  readonly run: Run
-  readonly resumed: ResumedRun | undefined
-  readonly model: ShallowDeepModel
-  readonly tokenizer: Tokenizer
-  readonly data: RunData
-  readonly log: TrainLog
-}
-
-async function* trainAndLog(session: Session): AsyncGenerator<TrainRunEvent, void, void> {
-  const { config, options, run, resumed, model, tokenizer, data, log } = session
-  const training = trainingPartOf(config)
-  const { validation } = data
-  const tokenizerJson = tokenizer.toJSON() as JsonObject
-  const events = train({
-    model,
-    examples: data.train.examples,
-    config: training,
-    signal: options.signal,
-    resume: resumed,
-    validate:
-      validation &&
-      ((trained) =>
-        validateModel(trained, validation, {
-          tokenizer,
-          maxSourceLength: config.maxSourceLength,
-          maxNewTokens: config.maxTargetLength,
-          ...options,
-        })),
-    save: (snapshot) => saveSnapshot(run, snapshot, { model, tokenizerJson, training }),
-  })
-  try {
-    for (;;) {
-      const asked = performance.now()
-      const { value: event, done } = await events.next()
-      if (done) return
-      if (event.type === 'step') {
-        const step = { ...event, ms: performance.now() - asked }
-        await log.step(step)
-        yield step
-      } else if (event.type === 'end') {
-        await log.flush()
-        const result = resultOf(run, event)
-        await log.write({ type: 'end', ...result })
-        yield { type: 'result', result }
-      } else {
-        await log.flush()
-        await log.write(event)
-        yield event
-      }
-    }
-  } catch (error) {
-    await log.flush()
-    throw await logFailure(error, run, log)
-  } finally {
-    await events.return(undefined)
-  }
-}
-
-/** Names the last good checkpoint in the error that ends a diverged training. */
-async function logFailure(error: unknown, run: Run, log: TrainLog): Promise<unknown> {
-  if (!(error instanceof ShallowDeepError) || error.code !== 'training.not-finite') return error
-  const last = run.last() ?? null
-  await log.write({ type: 'failed', message: error.message, lastCheckpoint: last })
-  return new ShallowDeepError({
-    code: error.code,
-    message: error.message,
-    hint:
-      (last === null ? 'no checkpoint was saved' : `the last good checkpoint is ${last}`) +
-      '; train anew with a lower --learning-rate or more --warmup-steps',
-    details: { ...error.details, lastCheckpoint: last },
-    kind: 'failure',
-    cause: error,
-  })
-}
-
-function resultOf(
-  run: Run,
-  { progress, isInterrupted }: Extract<TrainingEvent, { type: 'end' }>,
-): TrainRunResult {
-  const checkpoint = run.best() ?? null
-  const best = run.checkpoints().find(({ path }) => path === checkpoint)
-  return {
-    steps: progress.step,
-    bestStep: progress.bestStep,
-    validation: (best?.info.validation as ValidationResult | undefined) ?? null,
-    checkpoint,
-    lastCheckpoint: run.last() ?? null,
-    isInterrupted,
-  }
-}
-
-interface RunData {
-  readonly train: EncodedExamples
-  readonly validation: ValidationSet | undefined
-  readonly skippedRows: number
-}
-
-async function readData(config: TrainRunConfig, tokenizer: Tokenizer): Promise<RunData> {
-  const { maxSourceLength, maxTargetLength, skipBadRows } = config
-  const prefix = config.prefix ?? taskByName(config.task).defaultPrefix
-  const encode = (examples: readonly Example[]) =>
-    encodeExamples(examples, { tokenizer, prefix, maxSourceLength, maxTargetLength })
-  const { examples, report } = await readAllExamples(config.data, config)
-  const data = { train: await encode(examples), skippedRows: report.numSkipped }
-  if (config.validation === undefined) return { ...data, validation: undefined }
-  const other = await readAllExamples(config.validation, {
-    sourceColumn: config.validationSourceColumn ?? config.sourceColumn,
-    targetColumn: config.validationTargetColumn ?? config.targetColumn,
-    jsonReferences: config.validationJsonReferences ?? config.jsonReferences,
-    skipBadRows,
-  })
-  return {
-    ...data,
-    skippedRows: data.skippedRows + other.report.numSkipped,
-    validation: {
-      encoded: (await encode(other.examples)).examples,
-      decoded: other.examples.slice(0, config.validationLimit),
-      prefix,
+  const shape = modelPartOf(config)
+  return runTraining(
+    {
+      config,
+      async begin() {
+        const tokenizer = await readTokenizer(config.tokenizer)
+        const { vocabSize, padId, eosId } = tokenizer
+        const model = parseModelConfig(
+          { ...shape, vocabSize, padId, eosId, decoderStartId: padId },
+          'model options',
+        )
+        return { tokenizer, config: model, weights: initialWeights(model, config.seed) }
+      },
+      refuseOtherModel: (saved) => refuseOtherShape(shape, saved),
     },
-  }
-}
-
-function newModelConfig(config: TrainRunConfig, { vocabSize, padId, eosId }: Tokenizer): ModelConfig {
-  return parseModelConfig(
-    { ...modelPartOf(config), vocabSize, padId, eosId, decoderStartId: padId },
-    'model options',
+    options,
   )
-}
-
-function describePrepared(
-  config: TrainRunConfig,
-  parts: Pick<Session, 'model' | 'data' | 'resumed'> & { readonly backend: ChosenBackend },
-): PreparedEvent {
-  const { backend, model, data, resumed } = parts
-  const { examples, truncatedSources, truncatedTargets } = data.train
-  return {
-    type: 'prepared',
-    backend,
-    numParameters: [...model.variables.values()].reduce((sum, { size }) => sum + size, 0),
-    numExamples: examples.length,
-    truncatedSources,
-    truncatedTargets,
-    skippedRows: data.skippedRows,
-    numValidationExamples: data.validation?.encoded.length ?? 0,
-    totalSteps: countSteps(trainingPartOf(config), examples.length),
-    resumedFrom: resumed?.progress.step ?? null,
-  }
 }

@@ -7,7 +7,7 @@ import { join, resolve } from 'node:path'
 import { stringify } from 'yaml'
 import type { JsonObject } from '../checkpoint/index.js'
 import { readRun, replaceFile, RUN_INDEX_FILE } from '../checkpoint/index.node.js'
-import { modelPartOf, type ModelConfig, type TrainRunConfig } from '../config/index.js'
+import type { ModelConfig, RunConfig } from '../config/index.js'
 import { loadConfigFile, type ConfigFile } from '../config/index.node.js'
 import type { EncodedExample } from '../data/index.js'
 import { ShallowDeepError } from '../errors.js'
@@ -20,11 +20,14 @@ export function logPathOf(output: string): string {
   return join(output, 'log.jsonl')
 }
 
+/** The commands that begin runs. */
+export type RunCommand = 'train' | 'finetune'
+
 /**
- * Reads the options that a run was begun with, for resuming it. Throws `training.nothing-to-resume` where there is no
- * run, or one without a checkpoint.
+ * Reads the options that a run was begun with, for resuming it by the command that began it. Throws
+ * `training.nothing-to-resume` where there is no run, or one without a checkpoint, and `training.other-command`.
  */
-export async function readRunOptions(output: string): Promise<ConfigFile> {
+export async function readRunOptions(output: string, command: RunCommand): Promise<ConfigFile> {
   const run = existsSync(join(output, RUN_INDEX_FILE)) ? await readRun(output) : undefined
   if (run?.last() === undefined) {
     throw new ShallowDeepError({
@@ -34,24 +37,34 @@ export async function readRunOptions(output: string): Promise<ConfigFile> {
       details: { output },
     })
   }
-  return loadConfigFile(join(output, CONFIG_FILE))
+  const stored = await loadConfigFile(join(output, CONFIG_FILE))
+  const begunBy: RunCommand = 'from' in stored.values ? 'finetune' : 'train'
+  if (begunBy === command) return stored
+  throw new ShallowDeepError({
+    code: 'training.other-command',
+    message: `${output} holds a run of ${begunBy}, not of ${command}`,
+    hint: `resume it with shallowdeep ${begunBy} --resume`,
+    details: { output, begunBy },
+  })
 }
 
+/** Options that name files or folders. */
+const PATH_KEYS = ['data', 'validation', 'tokenizer', 'from'] as const
+
 /** What config.yaml holds: usable with --config for another run, from any folder. */
-function storedOptions({ output: _output, resume: _resume, ...config }: TrainRunConfig): JsonObject {
-  const absolute = (path: string | undefined) => path && resolve(path)
-  return {
-    ...config,
-    data: absolute(config.data),
-    tokenizer: absolute(config.tokenizer),
-    ...(config.validation && { validation: absolute(config.validation) }),
-  }
+function storedOptions({ output: _output, resume: _resume, ...config }: RunConfig): JsonObject {
+  const options: Record<string, unknown> = config
+  const absolute = PATH_KEYS.flatMap((key) => {
+    const path = options[key]
+    return typeof path === 'string' ? [[key, resolve(path)]] : []
+  })
+  return { ...options, ...Object.fromEntries(absolute) }
 }
 
 /** Writes the options and the identity of the examples into a run's folder. */
 export async function writeRunFiles(
   output: string,
-  config: TrainRunConfig,
+  config: RunConfig,
   examples: readonly EncodedExample[],
 ): Promise<void> {
   await replaceFile(join(output, CONFIG_FILE), stringify(storedOptions(config)))
@@ -93,10 +106,11 @@ export async function refuseUsedFolder(output: string): Promise<void> {
   })
 }
 
-/** Throws `training.changed-config` where a resumed run is to have a model of another shape. */
-export function refuseOtherShape(config: TrainRunConfig, saved: ModelConfig): void {
-  const wanted = modelPartOf(config)
-  const keys = (Object.keys(wanted) as (keyof typeof wanted)[]).filter((key) => wanted[key] !== saved[key])
+/** Throws `training.changed-config` where a resumed run is to have a model of another shape. `wanted`: what is asked of it. */
+export function refuseOtherShape(wanted: Partial<ModelConfig>, saved: ModelConfig): void {
+  const keys = (Object.keys(wanted) as (keyof ModelConfig)[]).filter(
+    (key) => wanted[key] !== undefined && wanted[key] !== saved[key],
+  )
   if (keys.length === 0) return
   throw new ShallowDeepError({
     code: 'training.changed-config',

@@ -1,6 +1,6 @@
 // Which parameters a training changes: weights of the model, and those that exist only while it is trained.
 import * as tf from '@tensorflow/tfjs'
-import { partOf, trainedParts, type TrainingConfig } from '../config/index.js'
+import { partOf, trainedParts, weightSpecs, type ModelConfig, type TrainingConfig } from '../config/index.js'
 import { ShallowDeepError } from '../errors.js'
 import type { HostWeight, HostWeights, ShallowDeepModel } from '../model/index.js'
 
@@ -21,23 +21,43 @@ export interface TrainedParameters {
 const DISTILLATION_MAP = 'distillation.map'
 
 /**
- * The parameters of a training of `model`: the parts that the configuration trains, as low-rank updates where the model has
- * them. What is not trained is marked so in the model. The caller disposes them; the model stays its owner's.
+ * The names of the weights in the parts that a configuration trains; with low-rank updates, the parts' matrices are theirs.
  * Throws `training.nothing-to-train`.
+ */
+export function weightsToTrain(
+  model: ModelConfig,
+  options: Pick<TrainingConfig, 'train' | 'freeze'>,
+): ReadonlySet<string> {
+  const parts = trainedParts(options)
+  const names = weightSpecs(model).filter(({ name }) => parts.has(partOf(name, model)))
+  if (names.length === 0) throw nothingToTrain(parts)
+  return new Set(names.map(({ name }) => name))
+}
+
+/**
+ * The variables of a model that a configuration trains, by name: weights of the parts that it names or, where the model has
+ * low-rank updates, those and the confidence head. Throws `training.nothing-to-train`.
+ */
+export function trainedVariables(
+  { config, variables, factors }: ShallowDeepModel,
+  options: Pick<TrainingConfig, 'train' | 'freeze'>,
+): ReadonlyMap<string, tf.Variable> {
+  const names = weightsToTrain(config, options)
+  const isTrained = (name: string) =>
+    names.has(name) && (factors.size === 0 || partOf(name, config) === 'confidence-head')
+  return new Map([...[...variables].filter(([name]) => isTrained(name)), ...factors])
+}
+
+/**
+ * The parameters of a training of `model`: {@link trainedVariables} and what the training adds. What is not trained is
+ * marked so in the model. The caller disposes them; the model stays its owner's. Throws `training.nothing-to-train`.
  */
 export function openParameters(
   model: ShallowDeepModel,
   config: Pick<TrainingConfig, 'distillationMap' | 'train' | 'freeze'>,
 ): TrainedParameters {
-  const parts = trainedParts(config)
-  const isAdapted = model.factors.size > 0
-  for (const [name, variable] of model.variables) {
-    const part = partOf(name, model.config)
-    variable.trainable = parts.has(part) && (!isAdapted || part === 'confidence-head')
-  }
-  const weights = [...model.variables].filter(([, variable]) => variable.trainable)
-  const trained = new Map([...weights, ...model.factors])
-  if (trained.size === 0) throw nothingToTrain(parts)
+  const trained = trainedVariables(model, config)
+  for (const [name, variable] of model.variables) variable.trainable = trained.has(name)
   const maps = new Map<string, tf.Variable>()
   if (config.distillationMap) {
     maps.set(

@@ -39,19 +39,30 @@ export interface ResumedRun {
   readonly lora?: Lora
   readonly tokenizerJson: JsonObject
   readonly training: TrainingConfig
+  /** Settings of its steps that are other than before: `learningRate 0.02 -> 0.01`. */
+  readonly changes: readonly string[]
   readonly progress: TrainingProgress
   readonly moments: HostWeights
   readonly extras: HostWeights
 }
 
-/** Settings that may change when a run is resumed: how long, how often and in what parts, never what a step computes. */
-const CHANGEABLE = new Set<string>([
+/** Settings that may change freely when a run is resumed: how long, how often and in what parts. */
+const FREE = new Set<string>([
   'epochs',
   'steps',
   'validateEvery',
   'saveEvery',
   'keepCheckpoints',
   'maxPassTokens',
+])
+
+/** Settings that may change and are reported: what a step computes from its gradients, as after a training that diverged. */
+const REPORTED = new Set<string>([
+  'learningRate',
+  'schedule',
+  'warmupSteps',
+  'weightDecay',
+  'maxGradientNorm',
 ])
 
 /** Opens the folder of a run for saving. Throws what `openRun` throws. */
@@ -102,7 +113,7 @@ export async function saveSnapshot(
 
 /**
  * Reads the last checkpoint of a run. Throws `training.nothing-to-resume` when there is none, and
- * `training.changed-config` when `training` differs from the run's in what a step computes.
+ * `training.changed-config` when `training` differs from the run's in what is learnt; how a step goes may change.
  */
 export async function resumeRun(run: Run, output: string, training: TrainingConfig): Promise<ResumedRun> {
   const folder = run.last()
@@ -118,7 +129,15 @@ export async function resumeRun(run: Run, output: string, training: TrainingConf
   const statePath = join(folder, STATE_FILE)
   const state = JSON.parse(await readFile(statePath, 'utf8')) as TrainingState
   // Settings that a run was begun without have their neutral defaults.
-  refuseChanges(parseConfig(trainingConfigSchema, state.training, statePath), training, folder)
+  const saved = parseConfig(trainingConfigSchema, state.training, statePath)
+  const changed = changedKeys(saved, training)
+  const describe = (key: keyof TrainingConfig) =>
+    `${key} ${JSON.stringify(saved[key])} -> ${JSON.stringify(training[key])}`
+  refuseChanges(
+    changed.filter((key) => !FREE.has(key) && !REPORTED.has(key)),
+    describe,
+    folder,
+  )
   const extrasPath = join(folder, EXTRAS_FILE)
   const extras: HostWeights = existsSync(extrasPath) ? await readTensors(extrasPath) : new Map()
   const resumed = {
@@ -126,6 +145,7 @@ export async function resumeRun(run: Run, output: string, training: TrainingConf
     weights: checkpoint.weights,
     tokenizerJson: checkpoint.tokenizerJson!,
     training,
+    changes: changed.filter((key) => REPORTED.has(key)).map(describe),
     progress: state.progress,
     moments: await readTensors(join(folder, MOMENTS_FILE)),
     extras,
@@ -143,16 +163,20 @@ async function readTensors(path: string): Promise<HostWeights> {
   return readSafetensors(await readFile(path), path).tensors as ReadonlyMap<string, HostWeight>
 }
 
-function refuseChanges(saved: TrainingConfig, wanted: TrainingConfig, folder: string): void {
+function changedKeys(saved: TrainingConfig, wanted: TrainingConfig): (keyof TrainingConfig)[] {
   const keys = new Set([...Object.keys(saved), ...Object.keys(wanted)]) as Set<keyof TrainingConfig>
-  const changed = [...keys].filter(
-    (key) => !CHANGEABLE.has(key) && JSON.stringify(saved[key]) !== JSON.stringify(wanted[key]),
-  )
+  return [...keys].filter((key) => JSON.stringify(saved[key]) !== JSON.stringify(wanted[key]))
+}
+
+function refuseChanges(
+  changed: readonly (keyof TrainingConfig)[],
+  describe: (key: keyof TrainingConfig) => string,
+  folder: string,
+): void {
   if (changed.length === 0) return
-  const list = changed.map((key) => `${key} ${JSON.stringify(saved[key])} -> ${JSON.stringify(wanted[key])}`)
   throw new ShallowDeepError({
     code: 'training.changed-config',
-    message: `${folder} was trained with other settings: ${list.join(', ')}`,
+    message: `${folder} was trained with other settings: ${changed.map(describe).join(', ')}`,
     hint: 'resume with the same settings, or begin a new run in another folder',
     details: { changed },
   })

@@ -170,8 +170,12 @@ describe('train', () => {
         result.stderr,
       )!
     const last = join(output, `step-${Number(step) - 1}`)
-    const hint = 'train anew with a lower --learning-rate or more --warmup-steps'
+    const hint = 'add --resume to go on from it with a lower --learning-rate or more --warmup-steps'
     assert.ok(result.stderr.endsWith(`hint: the last good checkpoint is ${last}; ${hint}\n`), result.stderr)
     assert.equal(readLog(output).at(-1)!.type, 'failed')
+
+    const follow = ['train', '--resume', '--output', output, '--learning-rate', '1e-3', '--steps', step]
+    const resumed = await runCommand(follow)
+    assert.ok(resumed.stderr.includes('changed: learningRate 1e+30 -> 0.001\n'), resumed.stderr)
   })
 })

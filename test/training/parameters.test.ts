@@ -124,6 +124,34 @@ describe('trained parameters', () => {
       assert.equal(numMoments, 2 * (size + 2 * config.dModel + 2))
     })
 
+    it('low-rank updates are dropped by masks of their own: another at each step, of every training the same', async () => {
+      const matrices = loraMatrices(config, ['query', 'value'], trainedParts({ freeze: [] }))
+      const fresh = initialLora(config, { rank: 2, alpha: 4, matrices }, 1)
+      const filled = [...fresh.factors].map(
+        ([name, { shape, data }]) => [name, { shape, data: data.map((x, i) => x || Math.cos(i)) }] as const,
+      )
+      const lora = { ...fresh, factors: new Map(filled) }
+      const lossesAt = async (loraDropout: number) => {
+        const model = buildModel({ ...config, dropout: 0 }, initialWeights(config, 1), lora)
+        // So slow that nothing but the masks can differ from step to step; each step sees all examples.
+        const training = { steps: 4, batchSize: 6, optimiser: 'adamw', learningRate: 1e-30 } as const
+        const { steps } = await watch({
+          model,
+          examples: copyExamples(6),
+          config: tinyTraining({ ...training, loraRank: 2, loraDropout }),
+        })
+        model.dispose()
+        return steps.map(({ deepLoss }) => deepLoss)
+      }
+      const spread = (losses: number[]) => Math.max(...losses) - Math.min(...losses)
+      assert.ok(spread(await lossesAt(0)) < 1e-5)
+      const dropped = await lossesAt(0.5)
+      assert.deepEqual(await lossesAt(0.5), dropped)
+      for (const [i, loss] of dropped.entries()) {
+        for (const other of dropped.slice(i + 1)) assert.ok(Math.abs(loss - other) > 1e-4)
+      }
+    })
+
     it('a distillation map is trained, from the identity on', async () => {
       const { extras } = await trainSome({ distillation: 'uniform', distillationMap: true })
       const { shape, data } = extras.get('distillation.map')!

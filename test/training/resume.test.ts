@@ -229,7 +229,7 @@ describe('resuming', () => {
       })
     })
 
-    it('settings that change what a step computes are refused by name; how long and how often may change', async () => {
+    it('settings that change what is learnt are refused by name; how long, how often and how fast may change', async () => {
       await withFolder(async (folder) => {
         const training = tinyTraining(SETTINGS)
         await start(folder, { training, until: 1 })
@@ -269,10 +269,14 @@ describe('resuming', () => {
           keepCheckpoints: 9,
         }
         const free = ['epochs', 'steps', 'maxPassTokens', 'validateEvery', 'saveEvery', 'keepCheckpoints']
+        const reported = ['learningRate', 'schedule', 'warmupSteps', 'weightDecay', 'maxGradientNorm']
         for (const [key, value] of Object.entries(different)) {
           const wanted = { ...training, [key]: value }
-          if (free.includes(key)) {
-            assert.deepEqual((await resumeRun(run, folder, wanted)).training, wanted)
+          if (free.includes(key) || reported.includes(key)) {
+            const resumed = await resumeRun(run, folder, wanted)
+            assert.deepEqual(resumed.training, wanted)
+            const [saved, now] = [training[key as keyof TrainingConfig], value].map((x) => JSON.stringify(x))
+            assert.deepEqual(resumed.changes, free.includes(key) ? [] : [`${key} ${saved} -> ${now}`])
             continue
           }
           await assert.rejects(resumeRun(run, folder, wanted), (error: ShallowDeepError) => {
