@@ -1,6 +1,8 @@
 // Evaluation: timed, interleaved decoding of a data set, scored; threshold sweeps; evidence for calibration.
 export * from './collectEvidence.js'
 export * from './compare.js'
+export * from './costModel.js'
+export * from './depthChoice.js'
 export * from './evaluate.js'
 export * from './measure.js'
 export * from './results.js'

@@ -217,6 +217,7 @@ const COMMANDS = [
   ['ablate', 'thresholds'],
   ['score'],
   ['compare'],
+  ['choose-depth'],
   ['info'],
 ]
 
