@@ -150,9 +150,18 @@ function describePrepared(event: PreparedEvent): string[] {
 }
 
 function describeValidation({ shallow, deep, agreement }: ValidationResult): string {
-  const exit = (name: string, { loss, bleu }: ValidationResult['deep']) =>
-    `${name} loss ${loss.toFixed(3)}${bleu === null ? '' : ` BLEU ${bleu.toFixed(1)}`}`
+  const exit = (name: string, { loss, scores = {} }: ValidationResult['deep']) => {
+    const [leading] = Object.entries(scores).map(
+      ([metric, score]) => ` ${labelOf(metric)} ${score.toFixed(1)}`,
+    )
+    return `${name} loss ${loss.toFixed(3)}${leading ?? ''}`
+  }
   return `${exit('shallow', shallow)}, ${exit('deep', deep)}, agreement ${agreement.toFixed(3)}`
+}
+
+/** A metric's name for people. */
+function labelOf(metric: string): string {
+  return metric === 'bleu' ? 'BLEU' : metric
 }
 
 function reportInterruption(result: TrainRunResult, goOn: string, output: Output): number {

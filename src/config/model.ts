@@ -131,7 +131,6 @@ export function toHuggingFace(config: ModelConfig): Record<string, unknown> {
     dropout_rate: config.dropout,
     eos_token_id: config.eosId,
     feed_forward_proj: config.feedForward,
-    initializer_factor: 1,
     is_encoder_decoder: true,
     is_gated_act: gated,
     layer_norm_epsilon: config.layerNormEpsilon,

@@ -53,7 +53,9 @@ export const runShape = {
     .int()
     .nonnegative()
     .default(250)
-    .describe('validation examples that are decoded for BLEU, from the first on; 0: none'),
+    .describe(
+      "validation examples that are decoded for BLEU and the task's metrics, from the first on; 0: none",
+    ),
   ...taskShape,
   ...backendShape,
   logEvery: z.number().int().positive().default(10).describe('steps between lines of log.jsonl'),

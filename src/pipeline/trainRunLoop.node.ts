@@ -267,7 +267,8 @@ interface RunData {
 
 async function readData(config: RunConfig, tokenizer: Tokenizer): Promise<RunData> {
   const { maxSourceLength, maxTargetLength, skipBadRows } = config
-  const prefix = config.prefix ?? taskByName(config.task).defaultPrefix
+  const { defaultPrefix, metrics } = taskByName(config.task)
+  const prefix = config.prefix ?? defaultPrefix
   const encode = (examples: readonly Example[]) =>
     encodeExamples(examples, { tokenizer, prefix, maxSourceLength, maxTargetLength })
   const { examples, report } = await readAllExamples(config.data, config)
@@ -286,6 +287,7 @@ async function readData(config: RunConfig, tokenizer: Tokenizer): Promise<RunDat
       encoded: (await encode(other.examples)).examples,
       decoded: other.examples.slice(0, config.validationLimit),
       prefix,
+      metrics,
     },
   }
 }

@@ -1,8 +1,9 @@
-// Validation of a model in training: teacher-forced losses of both exits, and BLEU of what each of them really decodes.
+// Validation of a model in training: teacher-forced losses of both exits, and BLEU and the task's metrics of what each of
+// them really decodes.
 import { decodeAll, full, staticExit, type DecoderEngine, type Policy } from '../decoding/index.js'
 import { encodeText, fillBatch, type EncodedExample, type Example, type TokenBatch } from '../data/index.js'
 import { createTfjsEngine } from '../engines/tfjs/index.js'
-import { bleu } from '../metrics/index.js'
+import { metricByName, type MetricName } from '../metrics/index.js'
 import type { ShallowDeepModel } from '../model/index.js'
 import type { Tokenizer } from '../tokenizer/index.js'
 import { validateLosses, type ExitQuality, type ValidationResult } from '../training/index.js'
@@ -11,10 +12,12 @@ import { validateLosses, type ExitQuality, type ValidationResult } from '../trai
 export interface ValidationSet {
   /** For the losses: every example, its first reference. */
   readonly encoded: readonly EncodedExample[]
-  /** For BLEU: the examples to decode, with all references. */
+  /** For BLEU and the task's metrics: the examples to decode, with all references. */
   readonly decoded: readonly Example[]
   /** Put before each source. */
   readonly prefix: string
+  /** Those of the task, the leading one first. */
+  readonly metrics: readonly MetricName[]
 }
 
 export interface ValidateModelOptions {
@@ -38,10 +41,10 @@ export async function validateModel(
 ): Promise<ValidationResult> {
   const losses = await validateLosses(model, batchesOf(set.encoded, model))
   const scores = set.decoded.length > 0 ? await decodeBoth(model, set, options) : undefined
-  const quality = (loss: number, score: number | null | undefined): ExitQuality => ({
+  const quality = (loss: number, decoded: Decoded | undefined): ExitQuality => ({
     loss,
     perplexity: Math.exp(loss),
-    bleu: score ?? null,
+    ...(decoded ?? { bleu: null }),
   })
   return {
     shallow: quality(losses.shallowLoss, scores?.shallow),
@@ -62,6 +65,9 @@ function* batchesOf(
   }
 }
 
+/** How well an exit's own outputs are. */
+type Decoded = Required<Pick<ExitQuality, 'bleu' | 'scores'>>
+
 async function decodeBoth(model: ShallowDeepModel, set: ValidationSet, options: ValidateModelOptions) {
   const { tokenizer, maxSourceLength, signal } = options
   const engine = createTfjsEngine({ config: model.config, weights: await model.readWeights() })
@@ -70,12 +76,14 @@ async function decodeBoth(model: ShallowDeepModel, set: ValidationSet, options: 
       ({ source }) => encodeText(tokenizer, set.prefix + source, maxSourceLength).ids,
     )
     const numTotal = 2 * sources.length
-    const scoreOf = async (policy: Policy, numBefore: number) => {
+    const references = set.decoded.map(({ targets }) => targets)
+    const scoreOf = async (policy: Policy, numBefore: number): Promise<Decoded> => {
       const texts = await decodeTexts(engine, sources, { ...options, policy, numBefore, numTotal })
-      return bleu().score(
-        texts,
-        set.decoded.map(({ targets }) => targets),
-      )
+      const score = (name: MetricName) => metricByName(name).score(texts, references)
+      return {
+        bleu: score('bleu'),
+        scores: Object.fromEntries(set.metrics.map((name) => [name, score(name)])),
+      }
     }
     const deep = await scoreOf(full(), 0)
     return { deep, shallow: await scoreOf(staticExit(), sources.length) }

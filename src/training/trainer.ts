@@ -22,6 +22,8 @@ export interface ExitQuality {
   readonly perplexity: number
   /** Corpus BLEU of greedy decoding, 0..100; null where it was not measured. */
   readonly bleu: number | null
+  /** The task's metrics of the same outputs, by name, the leading one first; only where they were measured. */
+  readonly scores?: Readonly<Record<string, number>>
 }
 
 export interface ValidationResult {

@@ -51,13 +51,19 @@ describe('finetune', () => {
       '--confidence-head',
       '--json',
     ]
-    const validation = ['--validation', data, '--validation-limit', '2']
+    const validation = ['--validation', data, '--validation-limit', '2', '--task', 'question-answering']
     const result = await runCommand(await finetuneWords(output, [...more, ...validation]))
     assert.equal(result.code, 0, result.stderr)
     const summary = JSON.parse(result.stdout)
     assert.deepEqual(Object.keys(summary), ['steps', 'bestStep', 'validation', 'checkpoint'])
     const { shallow, deep, agreement, confidenceLoss } = summary.validation
     assert.ok([shallow.bleu, deep.bleu, agreement, confidenceLoss].every((x) => x >= 0))
+    for (const exit of [shallow, deep]) {
+      assert.deepEqual(Object.keys(exit), ['loss', 'perplexity', 'bleu', 'scores'])
+      assert.deepEqual(Object.keys(exit.scores), ['exactMatch', 'f1'])
+      assert.ok(exit.scores.f1 >= exit.scores.exactMatch && exit.scores.f1 <= 100)
+    }
+    assert.match(result.stderr, /step 6: shallow loss [\d.]+ exactMatch [\d.]+, deep loss [\d.]+ exactMatch /)
     assert.match(result.stderr, /[\d,]+ parameters \([\d,]+ trained\), 36 examples, 6 steps\n/)
     const from = await bestOfTinyRun()
     const [before, after] = [await readCheckpointFolder(from), await readCheckpointFolder(summary.checkpoint)]
