@@ -76,9 +76,12 @@ export function chooseByMeasurements(measurements: DepthMeasurements, options: D
   const { exits, fullMs, numSequences } = measurements
   const rows = exits.map((_, i) => describeLayer(i, measurements, options))
   // Where nothing leaves, whatever seems faster than full decoding is noise.
-  const fastest = firstMaximum(rows, ({ exitShare, speedup }) => (exitShare > 0 ? speedup : 0))
-  const basis = fastest.exitShare > 0 && fastest.speedup > 1 ? 'threshold' : 'limit'
-  const chosen = basis === 'threshold' ? fastest : firstMaximum(rows, ({ speedupLimit }) => speedupLimit)
+  const paying = rows.filter(({ exitShare, speedup }) => exitShare > 0 && speedup > 1)
+  const basis = paying.length > 0 ? 'threshold' : 'limit'
+  const chosen =
+    basis === 'threshold'
+      ? firstMaximum(paying, ({ speedup }) => speedup)
+      : firstMaximum(rows, ({ speedupLimit }) => speedupLimit)
   return {
     shallowLayers: chosen.layer,
     basis,

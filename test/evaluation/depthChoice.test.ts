@@ -72,11 +72,23 @@ describe('choice of the shallow depth', () => {
     assert.ok(Math.abs(choice.rows[1].speedupLimit - 4 / 2.6) < 1e-9)
   })
 
+  it('goes by the limits, too, where tokens leave but their passes cost more than full decoding', () => {
+    const exits = [observe(50, 60), observe(50, 60), observe(90, 95)]
+    const choice = chooseByMeasurements({ ...measure(exits), fullMs: 1 }, options)
+    assert.ok(choice.rows.every(({ exitShare, speedup }) => exitShare > 0 && speedup < 1))
+    assert.equal(choice.basis, 'limit')
+  })
+
   it('takes no layer for faster at which nothing leaves, however its passes were timed', () => {
-    const noisy = costs.map((cost, i) => (i === 0 ? { ...cost, shallowMs: 0.1 } : cost))
+    const noisy = costs.map((cost, i) =>
+      i === 0 ? { shallowMs: 0.1, deep: [{ positions: 1, ms: 2 }] } : cost,
+    )
     const exits = [observe(90, 30), observe(50, 60), observe(90, 30)]
     const choice = chooseByMeasurements({ ...measure(exits), costs: noisy }, options)
-    assert.ok(choice.rows[0].speedup > choice.rows[0].cost.flushesPerToken)
+    assert.ok(choice.rows[0].speedup > choice.rows[1].speedup)
+    assert.equal(choice.rows[0].exitShare, 0)
+    const nowhere = exits.map(() => observe(90, 30))
+    assert.equal(chooseByMeasurements({ ...measure(nowhere), costs: noisy }, options).basis, 'limit')
     assert.deepEqual([choice.shallowLayers, choice.basis], [2, 'threshold'])
   })
 
