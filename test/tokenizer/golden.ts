@@ -54,8 +54,22 @@ export function readGoldenCases(name: GoldenName): GoldenCases {
 }
 
 /** The bytes of a spiece.model. */
-export function readGoldenModel(name: 'unigram-t5' | 'unigram-bytes'): Uint8Array {
+export function readGoldenModel(name: 'unigram-t5' | 'unigram-bytes' | 'tiny'): Uint8Array {
   return new Uint8Array(readBytes(`${name}/spiece.model`))
+}
+
+/** A random text and random ids with what both libraries make of them, by name of the tokenizer. */
+export interface RandomCase {
+  readonly text: string
+  readonly ids: Readonly<Record<string, number[]>>
+  readonly sentencepieceIds: Readonly<Record<string, number[]>>
+  readonly toDecode: number[]
+  readonly decoded: Readonly<Record<string, string>>
+  readonly sentencepieceDecoded: Readonly<Record<string, string>>
+}
+
+export function readRandomCases(): RandomCase[] {
+  return JSON.parse(readBytes('random.json').toString()) as RandomCase[]
 }
 
 /** The lines of corpus.txt. */

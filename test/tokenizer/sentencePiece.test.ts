@@ -137,6 +137,13 @@ function defaultModel() {
 }
 
 describe('openSentencePiece', () => {
+  it('adds scores in float32, so that ties fall as in SentencePiece', () => {
+    const tokenizer = openSentencePiece(readGoldenModel('unigram-bytes'), 'bytes')
+    const text = 'Die Donaudampfschilfffahrtsgesellschaft sucht einen neuen Kapitän.'
+    // SentencePiece 0.2.3; in float64 it would be 309, 890.
+    assert.deepEqual(tokenizer.encode(text).slice(9, 12), [794, 890, 309])
+  })
+
   const { pieces } = defaultModel()
 
   it('takes pieces that the user defined as they stand, before all others', () => {
