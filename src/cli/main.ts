@@ -70,6 +70,11 @@ const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/import.js'),
   },
   {
+    name: 'export',
+    summary: 'write a checkpoint for other programs: Hugging Face or tfjs',
+    load: () => import('./commands/export.js'),
+  },
+  {
     name: 'info',
     summary: 'versions, the backends found, the one chosen and why',
     load: () => import('./commands/info.js'),

@@ -1,6 +1,7 @@
 // The parts that open folders and write training runs.
 export * from './compareRuns.node.js'
 export * from './finetune.node.js'
+export * from './exportCheckpoint.node.js'
 export * from './importCheckpoint.node.js'
 export * from './openCheckpoint.node.js'
 export * from './readEvaluationExamples.node.js'
@@ -9,3 +10,4 @@ export * from './trainLog.node.js'
 export * from './trainRun.node.js'
 export * from './trainRunFolder.node.js'
 export * from './trainRunLoop.node.js'
+export * from './tfjsFolder.node.js'
