@@ -102,7 +102,7 @@ export const tuningShape = {
         'decoder: all its layers; trunk: all but the heads',
     ),
   freeze: parts
-    .default([])
+    .optional()
     .describe('leave these parts as they are; the embeddings are the head of a tied model'),
   loraRank: positiveCount
     .optional()
@@ -150,7 +150,7 @@ export function refineTuning(
   context: z.RefinementCtx,
 ): void {
   const refuse: Refusal = (key, message) => context.addIssue({ code: 'custom', path: [key], message })
-  if (config.train && config.freeze.length > 0) {
+  if (config.train && config.freeze) {
     refuse('freeze', 'train says already what is trained; give one of the two')
   } else if (trainedParts(config).size === 0) {
     refuse('freeze', 'nothing is left to train')

@@ -45,9 +45,9 @@ export function partOf(weight: string, { shallowLayers }: Pick<ModelConfig, 'sha
 /** The parts that are trained: those of `train` where it is given, all but those of `freeze` otherwise. */
 export function trainedParts(options: {
   readonly train?: readonly PartName[]
-  readonly freeze: readonly PartName[]
+  readonly freeze?: readonly PartName[]
 }): ReadonlySet<WeightPart> {
-  const { train, freeze } = options
+  const { train, freeze = [] } = options
   if (train) return expand(train)
   const frozen = expand(freeze)
   return new Set(WEIGHT_PARTS.filter((part) => !frozen.has(part)))

@@ -152,6 +152,14 @@ describe('finetune', () => {
     )
   })
 
+  it('its help fits 80 columns and shows every default', async () => {
+    const { stdout, code } = await runCommand(['finetune', '--help'])
+    assert.equal(code, 0)
+    const [help] = stdout.split('\nExample:\n')
+    for (const line of help.split('\n')) assert.ok(line.length <= 80, line)
+    assert.doesNotMatch(help, /undefined|default: \)/)
+  })
+
   const refusals: readonly [string, readonly string[], RegExp][] = [
     [
       'a shallow exit at the last layer',
