@@ -31,7 +31,9 @@ export const columnsShape = {
 }
 
 /** A data file. */
-export const dataPath = filePath.describe('examples: .csv, .tsv, .jsonl or SQuAD .json, plain or gzipped')
+export const dataPath = filePath.describe(
+  'examples: .csv, .tsv, .jsonl or SQuAD .json, plain or gzipped, or .parquet; a folder or a quoted glob of such files',
+)
 
 /** How examples are put to the model. */
 export const taskShape = {

@@ -2,12 +2,12 @@
 // here (csv-parse counts a CRLF inside quotes twice), and after a badly quoted row reading goes on behind it.
 import { isUtf8 } from 'node:buffer'
 import { CsvError, parse } from 'csv-parse/sync'
-import type { SkippedRow } from './examples.js'
+import type { BadRow } from './examples.js'
 
 /** A row and the line on which it begins, or what is wrong with it. */
 export type CsvRow =
   | { readonly line: number; readonly cells: readonly string[] }
-  | { readonly fault: SkippedRow & { /** Cell at fault, from 0. */ readonly cell: number | undefined } }
+  | { readonly fault: BadRow & { /** Cell at fault, from 0. */ readonly cell: number | undefined } }
 
 const LINE_FEED = 10
 const CARRIAGE_RETURN = 13

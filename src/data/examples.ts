@@ -19,13 +19,21 @@ export interface Prediction {
   readonly encoderMs?: number
 }
 
-/** A row that was left out, where it stands and why. */
-export interface SkippedRow {
-  /** Line of the file on which the row (or the quote at fault) begins, from 1, the header included. */
+/** A row that can't be used, where it stands in its file and why. */
+export interface BadRow {
+  /**
+   * Line of the file on which the row (or the quote at fault) begins, from 1, the header included; of a Parquet file, which
+   * has no lines, the row, from 1.
+   */
   readonly line: number
   /** The column at fault; undefined where the whole row is. */
   readonly column: string | undefined
   readonly reason: string
+}
+
+/** A row that was left out. */
+export interface SkippedRow extends BadRow {
+  readonly file: string
 }
 
 /** How many of the rows left out a report keeps. */

@@ -24,6 +24,8 @@ export interface Fields {
   /** Empty without targets. */
   readonly targets: readonly string[]
   readonly jsonReferences: boolean
+  /** Columns that are lists of references by their type, as Parquet has them. */
+  readonly listColumns: ReadonlySet<string>
 }
 
 /** An example, or which column makes the row unusable and why. */
@@ -39,7 +41,12 @@ export function resolveFields(options: FieldOptions): Fields {
     hasTarget = true,
   } = options
   const names = (columns: string) => [...new Set(columns.split(',').map((name) => name.trim()))]
-  return { sources: names(sourceColumn), targets: hasTarget ? names(targetColumn) : [], jsonReferences }
+  return {
+    sources: names(sourceColumn),
+    targets: hasTarget ? names(targetColumn) : [],
+    jsonReferences,
+    listColumns: new Set(),
+  }
 }
 
 /**
@@ -92,13 +99,14 @@ export function exampleOf(fields: Fields, get: (column: string) => unknown): Fie
   const targets: string[] = []
   for (const column of fields.targets) {
     const value = get(column)
-    const read = fields.jsonReferences ? referenceArray(value) : [value]
+    const isList = fields.jsonReferences || fields.listColumns.has(column)
+    const read = isList ? referenceArray(value) : [value]
     if (typeof read === 'string') return bad(column, read)
     for (const target of read) {
-      if (typeof target !== 'string') return bad(column, expectedText(target, fields.jsonReferences))
+      if (typeof target !== 'string') return bad(column, expectedText(target, isList))
       // One reference among several may be missing: sets differ in how many they give for a row.
       if (target.trim() !== '') targets.push(target)
-      else if (fields.jsonReferences || fields.targets.length === 1) return bad(column, 'the target is empty')
+      else if (isList || fields.targets.length === 1) return bad(column, 'the target is empty')
     }
   }
   if (targets.length === 0 && fields.targets.length > 0)
@@ -116,6 +124,7 @@ function referenceArray(value: unknown): readonly unknown[] | string {
       return `expected a JSON array of references, got ${shorten(value)}`
     }
   }
+  if (parsed === null) return 'the array of references is missing'
   if (!Array.isArray(parsed)) return `expected a JSON array of references, got ${shorten(value)}`
   return parsed.length === 0 ? 'the array of references is empty' : parsed
 }
@@ -126,7 +135,9 @@ function expectedText(value: unknown, isInArray = false): string {
 }
 
 function shorten(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value)
+  const text =
+    JSON.stringify(value, (_, inner: unknown) => (typeof inner === 'bigint' ? Number(inner) : inner)) ??
+    String(value)
   return text.length > 40 ? `${text.slice(0, 40)}…` : text
 }
 

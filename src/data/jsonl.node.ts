@@ -1,11 +1,10 @@
 // Rows of JSON lines: one object a line, streamed. Empty lines are none.
 import { isUtf8 } from 'node:buffer'
-import type { SkippedRow } from './examples.js'
+import type { BadRow } from './examples.js'
 
 /** An object and its line, or what is wrong with the line. */
 export type JsonRow =
-  | { readonly line: number; readonly fields: Readonly<Record<string, unknown>> }
-  | { readonly fault: SkippedRow }
+  { readonly line: number; readonly fields: Readonly<Record<string, unknown>> } | { readonly fault: BadRow }
 
 const LINE_FEED = 10
 

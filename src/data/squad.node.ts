@@ -2,13 +2,13 @@
 // `answer_start` is not used: the model writes its answer, and the metrics compare texts.
 import { isUtf8 } from 'node:buffer'
 import { ShallowDeepError } from '../errors.js'
-import type { Example, SkippedRow } from './examples.js'
+import type { Example, BadRow } from './examples.js'
 import type { Fields } from './fields.js'
 import { openBytes } from './openBytes.node.js'
 import { questionSource } from './tasks/questionAnswering.js'
 
 /** An example, or which key makes a question unusable and why. */
-export type SquadRow = Example | { readonly fault: SkippedRow }
+export type SquadRow = Example | { readonly fault: BadRow }
 
 /**
  * The questions in the order of the file: source `question: ... context: ...`, targets the answers, equal ones once.

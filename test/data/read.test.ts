@@ -85,10 +85,10 @@ describe('reading examples', () => {
       assert.equal(details.path, resolve('no/such/file.csv'))
     })
 
-    it('a folder is an error, and so is UTF-16', async () => {
+    it('a folder without data files is an error, and so is UTF-16', async () => {
       const folder = `${write('beside.csv', CSV)}.csv`
       mkdirSync(folder)
-      assert.equal((await errorOf(folder)).code, 'data.unreadable-file')
+      assert.equal((await errorOf(folder)).code, 'data.no-files')
       const { code } = await errorOf(write('utf16.csv', Buffer.from(`\ufeff${CSV}`, 'utf16le')))
       assert.equal(code, 'data.not-utf8')
     })
