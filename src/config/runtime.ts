@@ -35,6 +35,8 @@ export const dataPath = filePath.describe(
   'examples: .csv, .tsv, .jsonl or SQuAD .json, plain or gzipped, or .parquet; a folder or a quoted glob of such files',
 )
 
+const language = z.string().min(1).optional().meta({ placeholder: 'name' })
+
 /** How examples are put to the model. */
 export const taskShape = {
   task: z
@@ -47,6 +49,10 @@ export const taskShape = {
     .optional()
     .describe('put before each input; default: that of the task')
     .meta({ placeholder: 'text' }),
+  sourceLanguage: language.describe(
+    'translation: its source language, as "German"; with the other, makes T5\'s prefix',
+  ),
+  targetLanguage: language.describe('translation: its target language, as "English"'),
 }
 
 /** What computes. */

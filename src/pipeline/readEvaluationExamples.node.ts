@@ -1,14 +1,11 @@
 // A data file as examples that are ready to be decoded and scored.
-import { encodeText, taskByName, type ReadReport } from '../data/index.js'
+import { encodeText, prefixOf, type PrefixOptions, type ReadReport } from '../data/index.js'
 import { readAllExamples, type ReadOptions } from '../data/index.node.js'
 import type { EvaluationExample } from '../evaluation/index.js'
 import type { Tokenizer } from '../tokenizer/index.js'
 
-export interface ReadEvaluationOptions extends ReadOptions {
+export interface ReadEvaluationOptions extends ReadOptions, PrefixOptions {
   readonly tokenizer: Tokenizer
-  readonly task: string
-  /** Neutral: undefined, that of the task. */
-  readonly prefix?: string
   /** Source tokens, `</s>` included. */
   readonly maxSourceLength: number
 }
@@ -20,7 +17,7 @@ export interface EvaluationData {
   readonly report: ReadReport
 }
 
-/** Reads and encodes a data file. Throws what reading throws, and `data.unknown-task`. */
+/** Reads and encodes a data file. Throws what reading throws, and what {@link prefixOf} throws. */
 export async function readEvaluationExamples(
   path: string,
   options: ReadEvaluationOptions,
@@ -35,9 +32,4 @@ export async function readEvaluationExamples(
     return { source: ids, sourceText: source, references: targets }
   })
   return { examples: encoded, truncatedSources, report }
-}
-
-/** What stands before each source: the prefix that was given, else the task's own. Throws `data.unknown-task`. */
-export function prefixOf({ task, prefix }: { readonly task: string; readonly prefix?: string }): string {
-  return prefix ?? taskByName(task).defaultPrefix
 }

@@ -10,7 +10,7 @@ import {
   type ModelConfig,
   type RunConfig,
 } from '../config/index.js'
-import { encodeExamples, taskByName, type EncodedExamples, type Example } from '../data/index.js'
+import { encodeExamples, prefixOf, taskByName, type EncodedExamples, type Example } from '../data/index.js'
 import { readAllExamples } from '../data/index.node.js'
 import type { BackendName, ChosenBackend } from '../engines/tfjs/index.js'
 import { chooseBackend } from '../engines/tfjs/index.node.js'
@@ -267,8 +267,8 @@ interface RunData {
 
 async function readData(config: RunConfig, tokenizer: Tokenizer): Promise<RunData> {
   const { maxSourceLength, maxTargetLength, skipBadRows } = config
-  const { defaultPrefix, metrics } = taskByName(config.task)
-  const prefix = config.prefix ?? defaultPrefix
+  const { metrics } = taskByName(config.task)
+  const prefix = prefixOf(config)
   const encode = (examples: readonly Example[]) =>
     encodeExamples(examples, { tokenizer, prefix, maxSourceLength, maxTargetLength })
   const { examples, report } = await readAllExamples(config.data, config)

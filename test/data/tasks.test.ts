@@ -1,6 +1,6 @@
 // The tasks: names, prefixes, and metrics that exist.
 import assert from 'node:assert/strict'
-import { questionSource, taskByName, TASK_NAMES, TASKS } from '../../src/data/index.js'
+import { prefixOf, questionSource, taskByName, TASK_NAMES, TASKS } from '../../src/data/index.js'
 import { metricByName } from '../../src/metrics/index.js'
 
 describe('tasks', () => {
@@ -22,6 +22,24 @@ describe('tasks', () => {
       ['', '', 'summarize: ', ''],
     )
     assert.equal(questionSource('Who?', 'Ada did.'), 'question: Who? context: Ada did.')
+  })
+
+  it('a translation takes its languages, or a prefix, or neither', () => {
+    const task = 'translation'
+    const languages = { sourceLanguage: 'German', targetLanguage: 'English' }
+    assert.equal(prefixOf({ task, ...languages }), 'translate German to English: ')
+    assert.equal(prefixOf({ task, prefix: 'de-en: ' }), 'de-en: ')
+    assert.equal(prefixOf({ task }), '')
+    assert.equal(prefixOf({ task: 'summarization' }), 'summarize: ')
+    assert.equal(prefixOf({ task: 'summarization', prefix: '' }), '')
+    for (const [options, message] of [
+      [{ task, sourceLanguage: 'German' }, /target language is missing/],
+      [{ task, targetLanguage: 'German' }, /source language is missing/],
+      [{ task, ...languages, prefix: 'x: ' }, /a prefix is given, too/],
+      [{ task: 'text2text', ...languages }, /text2text, which has no languages/],
+    ] as const) {
+      assert.throws(() => prefixOf(options), { code: 'data.bad-languages', message })
+    }
   })
 
   it('an unknown name is an error with the names there are and the near miss', () => {

@@ -65,7 +65,7 @@ async function decodeTexts(checkpoint: OpenedCheckpoint, options: Options, conte
   const [{ createSelection }, { generate, policyFor }, { prefixOf }, tokenizers] = await Promise.all([
     import('../../decoding/index.js'),
     import('../../pipeline/index.js'),
-    import('../../pipeline/index.node.js'),
+    import('../../data/index.js'),
     import('../../tokenizer/index.js'),
   ])
   const { maxSourceLength, batchSize } = options

@@ -1,4 +1,5 @@
 // Tasks: one file each, and the registry.
+export * from './prefix.js'
 export * from './questionAnswering.js'
 export * from './registry.js'
 export * from './summarization.js'
