@@ -20,6 +20,23 @@ export function transposeWeight({ shape: [rows, columns], data }: HostWeight): H
   return { shape: [columns, rows], data: result }
 }
 
+/** Matrices [N, A], [N, B], ... side by side, [N, A + B + ...]; a lone one as it is. */
+export function joinColumns(parts: readonly HostWeight[]): HostWeight {
+  if (parts.length === 1) return parts[0]
+  const numRows = parts[0].shape[0]
+  const width = parts.reduce((sum, { shape }) => sum + shape[1], 0)
+  const data = new Float32Array(numRows * width)
+  let to = 0
+  for (let row = 0; row < numRows; row++) {
+    for (const part of parts) {
+      const columns = part.shape[1]
+      data.set(part.data.subarray(row * columns, (row + 1) * columns), to)
+      to += columns
+    }
+  }
+  return { shape: [numRows, width], data }
+}
+
 /** One weight of a model. */
 export interface WeightSpec {
   /** Our name; layers are counted from 0, for example `decoder.3.crossAttention.query`. */

@@ -1,6 +1,7 @@
 // The tf.layers wrappers around functions.ts: they own the variables, so that the model is an ordinary tf.LayersModel
 // (summary, predict, save, load). No arithmetic of its own. Layers keep the batch axis, [B, T, D]; the functions don't.
 import * as tf from '@tensorflow/tfjs'
+import type { BucketOptions } from '../config/index.js'
 import {
   crossKeyValue,
   decoderLayer,
@@ -11,7 +12,7 @@ import {
   type SelfAttentionWeights,
 } from './functions.js'
 import { embed, matMulTransposed, product, rmsNorm, isRecording } from './product.js'
-import { paddingBias, relativeBias, type BucketOptions } from './relativeBias.js'
+import { paddingBias, relativeBias } from './relativeBias.js'
 import { WeightedLayer, type CallOptions, type LayerConfig } from './weightedLayer.js'
 
 type Inputs = tf.Tensor | tf.Tensor[]

@@ -2,13 +2,8 @@
 // state, the logits and confidences of every exit, loss, and greedy ids; on wasm and on the native backend.
 import assert from 'node:assert/strict'
 import * as tf from '@tensorflow/tfjs'
-import {
-  buildModel,
-  exitLogits,
-  relativeBucket,
-  type BucketOptions,
-  type ShallowDeepModel,
-} from '../../src/model/index.js'
+import { relativeBucket, type BucketOptions } from '../../src/config/index.js'
+import { buildModel, exitLogits, type ShallowDeepModel } from '../../src/model/index.js'
 import { parityCaseNames, readGoldenJson, readParityCase, type ParityBatch } from '../golden/parity.js'
 import { onEachBackend } from '../training/onEachBackend.js'
 

@@ -1,8 +1,8 @@
 // The decoder's position bias and causal mask for any pass, cut out of one block: the bias depends on the distance of
 // two positions only, so that every pass finds its own in the block's lower right corner.
 import * as tf from '@tensorflow/tfjs'
+import type { BucketOptions } from '../../config/index.js'
 import { relativeBias } from '../../model/index.js'
-import type { BucketOptions } from '../../model/index.js'
 
 /** Owns its block, which grows as longer passes ask for it; one tensor at any time until `dispose`. */
 export class PositionBias {
