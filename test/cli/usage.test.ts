@@ -151,7 +151,7 @@ const MISTAKES: readonly Mistake[] = [
     name: 'a tokenizer that is missing',
     words: ['train', ...trainPaths],
     error: `expected a tokenizer at ${missing}, found no such file`,
-    hint: 'name a tokenizer.json or the folder it is in; shallowdeep tokenizer train makes one',
+    hint: 'name a tokenizer.json or spiece.model or the folder it is in; shallowdeep tokenizer train makes one',
   },
   {
     name: 'a training into a folder with other files',
