@@ -12,7 +12,7 @@ export const policyNames = ['full', 'static', 'free', 'rollback', 'lossless'] as
 export type PolicyName = (typeof policyNames)[number]
 
 /** Names of the confidence measures, as `--confidence` takes them. */
-export const confidenceNames = ['top2-gap', 'top1', 'entropy'] as const
+export const confidenceNames = ['top2-gap', 'top1', 'entropy', 'learned'] as const
 
 /** Name of a confidence measure. */
 export type ConfidenceName = (typeof confidenceNames)[number]
@@ -43,7 +43,9 @@ const loopShape = {
   confidence: z
     .enum(confidenceNames)
     .default('top2-gap')
-    .describe('what the threshold is compared with; each from 0 to 1'),
+    .describe(
+      'what the threshold is compared with, from 0 to 1; learned: the confidence head of the checkpoint',
+    ),
 }
 
 const fewerThanLimit = {

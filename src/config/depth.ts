@@ -23,8 +23,9 @@ export const depthOptionsSchema = z.strictObject({
     .meta({ placeholder: '0..1,0..1,...' }),
   confidence: z
     .enum(confidenceNames)
+    .exclude(['learned'])
     .default('top2-gap')
-    .describe('what thresholds are compared with; each from 0 to 1'),
+    .describe('what thresholds are compared with; each from 0 to 1, and the same at every layer'),
 })
 
 /** Options of the choice of the shallow depth, complete. */

@@ -1,6 +1,7 @@
 // Confidence measures: from what an exit offers to a number in [0, 1], 1 = certain.
 import type { ConfidenceName } from '../config/index.js'
-import type { ExitChoice, ExitFeature } from './engine.js'
+import { ShallowDeepError } from '../errors.js'
+import type { EngineInfo, ExitChoice, ExitFeature } from './engine.js'
 
 /** How sure an exit is of its choice. */
 export interface ConfidenceMeasure {
@@ -22,9 +23,19 @@ const measures: Readonly<Record<ConfidenceName, ConfidenceMeasure>> = {
     needs: ['entropy'],
     measure: ({ entropy }, vocabSize) => clamp(1 - entropy! / Math.log(vocabSize)),
   },
+  // Meta classifier of CALM: a head on the shallow state, trained on the agreement of both exits.
+  learned: { needs: ['agreement'], measure: ({ agreement }) => clamp(agreement!) },
 }
 
-/** The measure of that name. */
-export function confidenceMeasure(name: ConfidenceName): ConfidenceMeasure {
-  return measures[name]
+/** The measure of that name. Throws `decoding.no-confidence-head` for `learned` where the model has no such head. */
+export function confidenceMeasure(
+  name: ConfidenceName,
+  { hasConfidenceHead }: Pick<EngineInfo, 'hasConfidenceHead'>,
+): ConfidenceMeasure {
+  if (name !== 'learned' || hasConfidenceHead) return measures[name]
+  throw new ShallowDeepError({
+    code: 'decoding.no-confidence-head',
+    message: 'confidence learned: expected a model with a confidence head, this one has none',
+    hint: 'train one with shallowdeep finetune --confidence-head --train confidence-head, or take another measure',
+  })
 }

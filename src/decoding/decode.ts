@@ -58,7 +58,7 @@ export async function* decode(
   const { info } = engine
   const loopOptions = parseConfig(loopOptionsSchema, loop, 'decoding options')
   selection.check(policy, loopOptions)
-  const { needs, measure } = confidenceMeasure(loopOptions.confidence)
+  const { needs, measure } = confidenceMeasure(loopOptions.confidence, info)
   const plan: Plan = {
     ...loopOptions,
     policy,

@@ -19,6 +19,8 @@ export interface EngineInfo {
   /** The model's decoder layers L. */
   readonly decoderLayers: number
   readonly vocabSize: number
+  /** Whether the shallow exit can tell `agreement`. Neutral: undefined, no. */
+  readonly hasConfidenceHead?: boolean
   /** The token that every sequence starts with; never part of the output. */
   readonly decoderStartId: number
   /** The end of sequence. */
@@ -26,7 +28,7 @@ export interface EngineInfo {
 }
 
 /** What an exit can be asked for beside its arg-max; each costs a little. */
-export type ExitFeature = 'probabilities' | 'entropy' | 'candidates' | 'logits'
+export type ExitFeature = 'probabilities' | 'entropy' | 'agreement' | 'candidates' | 'logits'
 
 /** A token that an exit might choose. */
 export interface TokenCandidate {
@@ -47,6 +49,8 @@ export interface ExitChoice {
   readonly top2?: number
   /** Entropy of the distribution in nats, in [0, ln V]; with `entropy` only. */
   readonly entropy?: number
+  /** How likely the deep exit chooses the same token, in [0, 1], as a head on the shallow state says; with `agreement` only. */
+  readonly agreement?: number
   /** The best tokens that are not forbidden, best first, `numCandidates` or as many as there are; with `candidates` only. */
   readonly candidates?: readonly TokenCandidate[]
   /** All V logits, forbidden tokens at -1e9 or below; with `logits` only. */

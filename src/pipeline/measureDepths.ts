@@ -31,7 +31,7 @@ export interface ObserveExitsOptions {
 export async function observeExits(options: ObserveExitsOptions): Promise<ExitObservations[]> {
   const { engine, sources, targets, confidence, maxNewTokens, onExample, signal } = options
   const { decoderLayers, decoderStartId, vocabSize } = engine.info
-  const { needs, measure } = confidenceMeasure(confidence)
+  const { needs, measure } = confidenceMeasure(confidence, engine.info)
   const exits = Array.from({ length: decoderLayers }, (_, i) => i + 1)
   const confidences = exits.slice(1).map(() => [] as number[])
   const agree = exits.slice(1).map(() => [] as number[])
@@ -91,7 +91,7 @@ export async function measureSegmentCosts(
   const depths = Array.from({ length: decoderLayers - 1 }, (_, i) => i + 1)
   const samples = depths.map(() => ({ shallow: [] as number[], deep: PASS_SIZES.map(() => [] as number[]) }))
   const fullSamples: number[] = []
-  const { needs } = confidenceMeasure(options.confidence)
+  const { needs } = confidenceMeasure(options.confidence, options.engine.info)
   for (let round = 0; round < ROUNDS; round++) {
     for (const [i, depth] of depths.entries()) {
       await timePasses([depth, decoderLayers], options, async (time) => {

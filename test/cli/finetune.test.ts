@@ -78,6 +78,19 @@ describe('finetune', () => {
     assert.deepEqual([stored.from, optimiser, learningRate], [from, 'adafactor', 1e-3])
     assert.deepEqual([schedule, warmupSteps, labelSmoothing], ['constant', 0, 0])
 
+    const learned = ['--policy', 'free', '--confidence', 'learned', '--json', 'eins zwei']
+    const decoded = await runCommand(['generate', '--checkpoint', output, '--threshold', '0', ...learned])
+    assert.equal(decoded.code, 0, decoded.stderr)
+    const { exits, confidences } = JSON.parse(decoded.stdout)
+    assert.ok(exits.length > 0 && exits.every((exit: string) => exit === 'shallow'))
+    assert.ok(confidences.every((c: number) => c > 0 && c < 1))
+    const refused = await runCommand(['generate', '--checkpoint', from, ...learned])
+    assert.equal(refused.code, 2)
+    assert.match(
+      refused.stderr,
+      /error: confidence learned: expected a model with a confidence head, this one/,
+    )
+
     // Its own run's best serves as a beginning too, and keeps its exit and its head.
     const again = await folderFor('again')
     const words = ['finetune', '--from', output, '--data', data, '--output', again, '--backend', 'wasm']

@@ -89,15 +89,23 @@ describe('decoding options', () => {
 describe('confidence measures', () => {
   it('are 1 for certainty and 0 for ignorance', () => {
     for (const name of ['top2-gap', 'top1', 'entropy'] as const) {
-      const { measure } = confidenceMeasure(name)
+      const { measure } = confidenceMeasure(name, {})
       assert.equal(measure({ token: 0, top1: 1, top2: 0, entropy: 0 }, 8), 1)
       const uniform = measure({ token: 0, top1: 1 / 8, top2: 1 / 8, entropy: Math.log(8) }, 8)
       assert.ok(Math.abs(uniform - (name === 'top1' ? 1 / 8 : 0)) < 1e-12)
     }
   })
 
+  it('learned asks a confidence head, and is refused where there is none', () => {
+    const { needs, measure } = confidenceMeasure('learned', { hasConfidenceHead: true })
+    assert.deepEqual([needs, measure({ token: 0, agreement: 0.25 }, 8)], [['agreement'], 0.25])
+    assert.throws(() => confidenceMeasure('learned', { hasConfidenceHead: false }), {
+      code: 'decoding.no-confidence-head',
+    })
+  })
+
   it('stay in [0, 1] under rounding, and let NaN through', () => {
-    const { measure } = confidenceMeasure('entropy')
+    const { measure } = confidenceMeasure('entropy', {})
     assert.equal(measure({ token: 0, entropy: Math.log(8) + 1e-6 }, 8), 0)
     assert.equal(measure({ token: 0, entropy: -1e-7 }, 8), 1)
     assert.ok(Number.isNaN(measure({ token: 0, entropy: NaN }, 8)))

@@ -2,15 +2,16 @@
 // and nothing left to transpose or scale while decoding.
 import * as tf from '@tensorflow/tfjs'
 import type { ModelConfig } from '../../config/index.js'
-import { weightSpecs } from '../../config/index.js'
-import { ShallowDeepError } from '../../errors.js'
+import { joinColumns } from '../../config/index.js'
 import type {
+  ConfidenceHeadWeights,
   DecoderLayerWeights,
   EncoderLayerWeights,
   HeadWeights,
   HostWeights,
   SelfAttentionWeights,
 } from '../../model/index.js'
+import { checkWeights } from '../checks.js'
 
 /** A decoder layer, and what makes the keys and values that its cross-attention reads. */
 export interface CachedLayerWeights extends DecoderLayerWeights {
@@ -31,6 +32,8 @@ export interface EngineWeights {
   }
   /** Any exit's; the scale of the logits is in `head`. */
   readonly exit: HeadWeights
+  /** Undefined in a model without one. */
+  readonly confidenceHead: ConfidenceHeadWeights | undefined
   dispose(): void
 }
 
@@ -51,9 +54,8 @@ export function uploadWeights(config: ModelConfig, weights: HostWeights): Engine
     return upload<T>(data, [...shape])
   }
   const joined = (...names: string[]): tf.Tensor2D => {
-    const parts = names.map((name) => weights.get(name)!)
-    const width = parts.reduce((sum, { shape }) => sum + shape[1], 0)
-    return upload(joinColumns(parts), [parts[0].shape[0], width])
+    const { data, shape } = joinColumns(names.map((name) => weights.get(name)!))
+    return upload(data, [...shape])
   }
   const selfAttention = (prefix: string): SelfAttentionWeights => ({
     norm: plain(`${prefix}.norm`),
@@ -102,28 +104,15 @@ export function uploadWeights(config: ModelConfig, weights: HostWeights): Engine
         norm: plain('decoder.finalNorm'),
         head: upload(headMatrix(config, weights), [config.dModel, config.vocabSize]),
       },
+      confidenceHead: config.confidenceHead
+        ? { weight: plain('confidenceHead.weight'), bias: plain('confidenceHead.bias') }
+        : undefined,
       dispose,
     }
   } catch (error) {
     dispose()
     throw error
   }
-}
-
-/** Matrices [N, A], [N, B], ... side by side, [N, A + B + ...], row-major. */
-function joinColumns(
-  parts: readonly { readonly shape: readonly number[]; readonly data: Float32Array }[],
-): Float32Array {
-  const numRows = parts[0].shape[0]
-  const result = new Float32Array(parts.reduce((sum, { data }) => sum + data.length, 0))
-  let to = 0
-  for (let row = 0; row < numRows; row++) {
-    for (const { shape, data } of parts) {
-      result.set(data.subarray(row * shape[1], (row + 1) * shape[1]), to)
-      to += shape[1]
-    }
-  }
-  return result
 }
 
 /** The output head [D, V], times D^-1/2 where the model scales its logits. */
@@ -137,26 +126,4 @@ function headMatrix(config: ModelConfig, weights: HostWeights): Float32Array {
     for (let d = 0; d < dModel; d++, from++) head[d * vocabSize + token] = embedding[from] * scale
   }
   return head
-}
-
-function checkWeights(config: ModelConfig, weights: HostWeights): void {
-  for (const { name, shape } of weightSpecs(config)) {
-    const weight = weights.get(name)
-    if (!weight) {
-      throw new ShallowDeepError({
-        code: 'engine.missing-weight',
-        message: `the weights have no ${name}, which this configuration needs`,
-        hint: 'configuration and weights belong to different models',
-        details: { name },
-      })
-    }
-    if (weight.shape.join() !== shape.join()) {
-      throw new ShallowDeepError({
-        code: 'engine.wrong-shape',
-        message: `${name}: expected shape [${shape}], got [${weight.shape}]`,
-        hint: 'configuration and weights belong to different models',
-        details: { name, expected: shape, actual: weight.shape },
-      })
-    }
-  }
 }

@@ -2,9 +2,9 @@
 import * as tf from '@tensorflow/tfjs'
 import type { ModelConfig } from '../../config/index.js'
 import type { DecoderEngine, EncodedSources, EngineInfo, SessionOptions } from '../../decoding/index.js'
-import { ShallowDeepError } from '../../errors.js'
 import { embed, encoderLayer, paddingBias, relativeBias, rmsNorm } from '../../model/index.js'
 import type { HostWeights } from '../../model/index.js'
+import { checkSources, disposedError } from '../checks.js'
 import type { EncodedRow } from './crossMemory.js'
 import { uploadWeights } from './decoderWeights.js'
 import type { EngineWeights } from './decoderWeights.js'
@@ -26,7 +26,7 @@ export interface TfjsEngineOptions {
  * Throws `engine.missing-weight` and `engine.wrong-shape` where the weights are not those of `config`.
  */
 export function createTfjsEngine({ config, weights, backend }: TfjsEngineOptions): DecoderEngine {
-  const { shallowLayers, decoderLayers, vocabSize, decoderStartId, eosId } = config
+  const { shallowLayers, decoderLayers, vocabSize, decoderStartId, eosId, confidenceHead } = config
   return new TfjsEngine(config, uploadWeights(config, weights), {
     engine: 'tfjs',
     backend: backend?.name ?? tf.getBackend(),
@@ -35,6 +35,7 @@ export function createTfjsEngine({ config, weights, backend }: TfjsEngineOptions
     shallowLayers,
     decoderLayers,
     vocabSize,
+    hasConfidenceHead: confidenceHead,
     decoderStartId,
     eosId,
   })
@@ -65,7 +66,7 @@ class TfjsEngine implements DecoderEngine {
     sources: readonly ArrayLike<number>[],
     { signal }: { readonly signal?: AbortSignal } = {},
   ): Promise<EncodedSources> {
-    for (const [row, source] of sources.entries()) checkSource(source, row, this.config.vocabSize)
+    checkSources(sources, this.config.vocabSize)
     const rows: EncodedRow[] = []
     try {
       for (const source of sources) {
@@ -126,35 +127,10 @@ class TfjsEngine implements DecoderEngine {
   }
 
   private assertUsable(): void {
-    if (!this.isDisposed) return
-    throw new ShallowDeepError({
-      code: 'engine.disposed',
-      message: 'the engine was disposed, and cannot be used any more',
-      hint: 'create a new one',
-    })
+    if (this.isDisposed) throw disposedError('engine')
   }
 }
 
 function disposeRows(rows: readonly EncodedRow[]): void {
   for (const { states, bias } of rows) tf.dispose([states, bias])
-}
-
-function checkSource(source: ArrayLike<number>, row: number, vocabSize: number): void {
-  if (source.length === 0) {
-    throw new ShallowDeepError({
-      code: 'engine.empty-source',
-      message: `source ${row + 1}: expected at least one token (the end of sequence), got none`,
-      details: { row },
-    })
-  }
-  for (let i = 0; i < source.length; i++) {
-    const token = source[i]
-    if (Number.isInteger(token) && token >= 0 && token < vocabSize) continue
-    throw new ShallowDeepError({
-      code: 'engine.token-out-of-range',
-      message: `source ${row + 1}, token ${i + 1}: expected an id from 0 to ${vocabSize - 1}, got ${token}`,
-      hint: 'tokenizer and model do not belong together',
-      details: { row, index: i, token, vocabSize },
-    })
-  }
 }

@@ -1,8 +1,8 @@
 // An exit's choice in the graph: from logits to a few numbers a position, and one small host read.
 import * as tf from '@tensorflow/tfjs'
 import type { ExitChoice, ExitFeature } from '../../decoding/index.js'
-import { ShallowDeepError } from '../../errors.js'
 import { MASKED } from '../../model/index.js'
+import { notANumberError } from '../checks.js'
 
 /** What is read of an exit; the owner disposes all of them. */
 export type ExitTensors = {
@@ -26,19 +26,20 @@ export function forbid(logits: tf.Tensor2D, forbidden: readonly (readonly number
   return tf.add(logits, tf.tensor2d(mask, [numPositions, vocabSize]))
 }
 
-/** What an exit is asked. */
+/** What an exit is asked, and what beside its logits it takes to answer. */
 export interface ExitQuery {
   readonly features: readonly ExitFeature[]
   /** Of the feature `candidates`. */
   readonly numCandidates: number
+  /** The logits [N, V] before {@link forbid}, which candidates take their probabilities from. */
+  readonly unmasked: tf.Tensor2D
+  /** [N], of the feature `agreement`. */
+  readonly agreement?: tf.Tensor1D
 }
 
-/**
- * Logits [N, V] to what answers a query; call it inside a tidy. `unmasked`: the logits before {@link forbid}, which
- * candidates take their probabilities from.
- */
-export function chooseInGraph(logits: tf.Tensor2D, unmasked: tf.Tensor2D, query: ExitQuery): ExitTensors {
-  const { features } = query
+/** Logits [N, V] to what answers a query; call it inside a tidy. */
+export function chooseInGraph(logits: tf.Tensor2D, query: ExitQuery): ExitTensors {
+  const { features, unmasked, agreement } = query
   const [, vocabSize] = logits.shape
   const wants = (feature: ExitFeature) => features.includes(feature)
   const columns: tf.Tensor[] = []
@@ -53,7 +54,11 @@ export function chooseInGraph(logits: tf.Tensor2D, unmasked: tf.Tensor2D, query:
     const { values, indices } = tf.topk(logits, Math.min(query.numCandidates, vocabSize))
     columns.push(tf.cast(indices, 'float32'), tf.sub(values, tf.logSumExp(unmasked, 1, true)))
   }
-  return { packed: columns.length === 0 ? tf.argMax(logits, 1) : tf.concat(columns, 1), logits }
+  const best = columns.length === 0 ? tf.argMax(logits, 1) : undefined
+  if (best && !agreement) return { packed: best, logits }
+  if (best) columns.push(tf.expandDims(tf.cast(best, 'float32'), 1))
+  if (agreement) columns.push(tf.expandDims(agreement, 1))
+  return { packed: tf.concat(columns, 1), logits }
 }
 
 /**
@@ -71,7 +76,7 @@ export async function readChoices(
   const isSuspect = width > 1 ? numbers.some(Number.isNaN) : numbers.includes(0)
   const wantsLogits = features.includes('logits')
   const all = wantsLogits || isSuspect ? ((await logits.data()) as Float32Array) : undefined
-  if (isSuspect && all!.some(Number.isNaN)) throw notANumber()
+  if (isSuspect && all!.some(Number.isNaN)) throw notANumberError()
   return Array.from({ length: numPositions }, (_, n): ExitChoice => ({
     ...readColumns(numbers.subarray(n * width, (n + 1) * width), features),
     ...(wantsLogits && { logits: all!.slice(n * vocabSize, (n + 1) * vocabSize) }),
@@ -93,7 +98,7 @@ function readColumns(numbers: tf.TypedArray, features: readonly ExitFeature[]): 
     }
   }
   if (wants('candidates')) {
-    const count = (numbers.length - numRead) / 2
+    const count = Math.floor((numbers.length - numRead) / 2)
     const candidates = Array.from({ length: count }, (_, i) => ({
       token: numbers[numRead + i],
       logProbability: numbers[numRead + count + i],
@@ -103,15 +108,10 @@ function readColumns(numbers: tf.TypedArray, features: readonly ExitFeature[]): 
       candidates: candidates.filter(({ logProbability }) => logProbability > MASKED / 2),
     }
   }
-  // Whatever was asked, the first column is the best token.
-  return { token: numbers[0], ...answered }
-}
-
-function notANumber(): ShallowDeepError {
-  return new ShallowDeepError({
-    code: 'engine.not-a-number',
-    message: 'the logits of an exit are not numbers (NaN)',
-    hint: 'the weights are broken, or the model overflows float32: check the checkpoint, or train again',
-    kind: 'failure',
-  })
+  // Whatever was asked, the first column is the best token, and an agreement the last.
+  return {
+    token: numbers[0],
+    ...answered,
+    ...(wants('agreement') && { agreement: numbers[numbers.length - 1] }),
+  }
 }

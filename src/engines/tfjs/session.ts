@@ -7,9 +7,9 @@ import type {
   RunOptions,
   SessionOptions,
 } from '../../decoding/index.js'
-import { ShallowDeepError } from '../../errors.js'
-import { decoderLayer, embed, exitLogits } from '../../model/index.js'
+import { agreementProbability, decoderLayer, embed, exitLogits, rmsNorm } from '../../model/index.js'
 import type { LayerShape } from '../../model/index.js'
+import { disposedError, noConfidenceHeadError } from '../checks.js'
 import { CrossMemory } from './crossMemory.js'
 import type { EncodedRow } from './crossMemory.js'
 import type { EngineWeights } from './decoderWeights.js'
@@ -184,19 +184,22 @@ export class TfjsSession implements DecoderSession {
     // The scale of v1.0 is in the head already.
     const logits = exitLogits(hidden, weights.exit, { epsilon: layer.epsilon, scaleLogits: false })
     const { forbidden, numCandidates = 1 } = this.options
-    const query = { features, numCandidates }
-    if (!forbidden) return chooseInGraph(logits, logits, query)
+    const query = { features, numCandidates, unmasked: logits, agreement: this.agreement(hidden, features) }
+    if (!forbidden) return chooseInGraph(logits, query)
     const positions = Array.from({ length: hidden.shape[0] / group.length }, (_, i) => first + i)
     const lists = group.flatMap((row) => positions.map((position) => forbidden(row, position)))
-    return chooseInGraph(forbid(logits, lists), logits, query)
+    return chooseInGraph(forbid(logits, lists), query)
+  }
+
+  /** What the confidence head says of shallow states [N, D], where it is asked. */
+  private agreement(hidden: tf.Tensor2D, features: readonly ExitFeature[]): tf.Tensor1D | undefined {
+    const { weights, layer } = this.model
+    if (!features.includes('agreement')) return undefined
+    if (!weights.confidenceHead) throw noConfidenceHeadError()
+    return agreementProbability(rmsNorm(hidden, weights.exit.norm, layer.epsilon), weights.confidenceHead)
   }
 
   private assertUsable(): void {
-    if (!this.isDisposed) return
-    throw new ShallowDeepError({
-      code: 'engine.disposed',
-      message: 'the session was disposed, and cannot be used any more',
-      hint: 'open a new one',
-    })
+    if (this.isDisposed) throw disposedError('session')
   }
 }

@@ -8,6 +8,7 @@ import { createTfjsEngine } from '../../../src/engines/tfjs/index.js'
 import type { TfjsSession } from '../../../src/engines/tfjs/session.js'
 import { buildModel } from '../../../src/model/index.js'
 import type { HostWeight } from '../../../src/model/index.js'
+import { Random } from '../../../src/random.js'
 import { readParityModel } from '../../golden/parity.js'
 import { softmax } from '../../decoding/referenceModel.js'
 
@@ -57,6 +58,7 @@ describe('the tfjs engine', () => {
         shallowLayers: 2,
         decoderLayers: 5,
         vocabSize: 300,
+        hasConfidenceHead: false,
         decoderStartId: 0,
         eosId: 1,
       })
@@ -164,6 +166,63 @@ describe('the tfjs engine', () => {
       const expectedEntropy = -probabilities.reduce((sum, p) => sum + p * Math.log(p), 0)
       assertClose([top1!, top2!, entropy!], [first, second, expectedEntropy], 'choice')
       assertClose([choices[1].top1!, choices[2].entropy!], [first, expectedEntropy], 'alone')
+    })
+
+    it('tells what a confidence head says of the shallow state, beside whatever else is asked', async () => {
+      const headed = { ...config, confidenceHead: true }
+      const random = new Random(3)
+      const draw = (...shape: number[]): HostWeight => {
+        const size = shape.reduce((product, n) => product * n, 1)
+        return { shape, data: Float32Array.from({ length: size }, () => random.normal()) }
+      }
+      const [matrix, offset] = [draw(config.dModel, 2), draw(2)]
+      const more = [
+        ['confidenceHead.weight', matrix],
+        ['confidenceHead.bias', offset],
+      ] as const
+      const all = new Map<string, HostWeight>([...weights, ...more])
+      const tokens = [0, 17, 60]
+      const model = buildModel(headed, all)
+      const states = tf.tidy(() => {
+        const inputs = [[5, 9, 1], tokens].map((row) => tf.tensor2d(row, [1, row.length], 'int32'))
+        // The first output is the encoder's.
+        return (model.statesModel.predict(inputs) as tf.Tensor3D[])[config.shallowLayers].arraySync()[0]
+      })
+      model.dispose()
+      const { data: norm } = weights.get('decoder.finalNorm')!
+      const expected = states.map((state) => {
+        const scale = (state.reduce((sum, x) => sum + x * x, 0) / state.length + 1e-6) ** -0.5
+        const [disagree, agree] = [0, 1].map((column) =>
+          state.reduce(
+            (sum, x, d) => sum + x * scale * norm[d] * matrix.data[2 * d + column],
+            offset.data[column],
+          ),
+        )
+        return 1 / (1 + Math.exp(disagree - agree))
+      })
+      const withHead = createTfjsEngine({ config: headed, weights: all })
+      assert.equal(withHead.info.hasConfidenceHead, true)
+      for (const others of [[], ['probabilities'], ['candidates', 'logits']] satisfies ExitFeature[][]) {
+        const ask = (from: DecoderEngine, exit: readonly ExitFeature[]) =>
+          withSession(from, [2, 5], async (session) => {
+            for (const token of tokens) session.push(0, token)
+            return (await session.run({ segment: 0, rows: [0], exit }))[0]
+          })
+        const choices = await ask(withHead, ['agreement', ...others])
+        assertClose(
+          choices.map(({ agreement }) => agreement!),
+          expected,
+          'agreement',
+        )
+        const plain = choices.map(({ agreement: _, ...rest }) => rest)
+        assert.deepEqual(plain, await ask(engine, others))
+      }
+      withHead.dispose()
+      const asked = withSession(engine, [2, 5], async (session) => {
+        session.push(0, 0)
+        await session.run({ segment: 0, rows: [0], exit: ['agreement'] })
+      })
+      await assert.rejects(asked, { code: 'engine.no-confidence-head' })
     })
 
     it('forbidden tokens are not chosen, and have no probability', async () => {
