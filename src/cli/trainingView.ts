@@ -61,6 +61,10 @@ export async function showTraining(
   try {
     for await (const event of start({ signal, onDecoded: (done, total) => view.decoded(done, total) })) {
       view.show(event)
+      if (event.type === 'depth') {
+        const { depthTable } = await import('../report/index.js')
+        view.note(depthTable(event.choice, { width: output.width }))
+      }
       if (event.type !== 'result') continue
       view.end()
       exitCode = event.result.isInterrupted

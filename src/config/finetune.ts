@@ -9,13 +9,13 @@ import { runShape } from './trainRun.js'
 /** What of the checkpoint's model may be another. */
 export const modelChangeShape = {
   shallowLayers: z
-    .number()
-    .int()
-    .positive()
+    .union([z.number().int().positive(), z.literal('auto')], { error: 'expected a number from 1, or auto' })
     .optional()
     .describe(
-      'the shallow exit comes after this many decoder layers; default: as in the checkpoint, else half',
-    ),
+      'the shallow exit comes after this many decoder layers; auto: where it gains most, as choose-depth ' +
+        'measures it; default: as in the checkpoint, else half',
+    )
+    .meta({ placeholder: 'n|auto' }),
   dropout: modelConfigSchema.shape.dropout
     .unwrap()
     .optional()

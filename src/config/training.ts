@@ -155,4 +155,12 @@ export function refineTuning(
   } else if (trainedParts(config).size === 0) {
     refuse('freeze', 'nothing is left to train')
   }
+  if (config.loraRank !== undefined) return
+  const { loraAlpha, loraTargets, loraDropout } = tuningShape
+  const defaults = { loraAlpha, loraTargets, loraDropout }
+  for (const [name, schema] of Object.entries(defaults)) {
+    const key = name as keyof typeof defaults
+    if (String(config[key]) !== String(schema.parse(undefined)))
+      refuse(key, 'belongs to low-rank updates: they need a rank')
+  }
 }

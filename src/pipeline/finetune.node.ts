@@ -14,7 +14,8 @@ import { initialLora, withConfidenceHead } from '../model/index.js'
 import { openTokenizer } from '../tokenizer/index.js'
 import { weightsToTrain } from '../training/index.js'
 import { findCheckpoint } from './openCheckpoint.node.js'
-import { readRunOptions, refuseOtherShape } from './trainRunFolder.node.js'
+import { chooseDepthFor } from './finetuneDepth.node.js'
+import { readRunOptions, refuseOtherShape, refuseUsedFolder } from './trainRunFolder.node.js'
 import { runTraining, type RunStart, type TrainRunEvent, type TrainRunOptions } from './trainRunLoop.node.js'
 
 /**
@@ -29,8 +30,18 @@ export async function* finetune(
   const given = completeFinetune(options)
   // A run's best checkpoint may be another one tomorrow: what is stored is the one that was taken.
   const from = await (given.resume ? begunFrom(given) : findCheckpoint(given.from))
-  const config = { ...given, from }
-  const { shallowLayers, dropout, confidenceHead } = config
+  let { shallowLayers } = given
+  if (shallowLayers === 'auto' && given.resume) {
+    const { values } = await readRunOptions(given.output, 'finetune')
+    shallowLayers = values.shallowLayers as number | undefined
+  } else if (shallowLayers === 'auto') {
+    await refuseUsedFolder(given.output)
+    const choice = await chooseDepthFor({ ...given, from }, runOptions.signal)
+    yield { type: 'depth', choice }
+    shallowLayers = choice.shallowLayers
+  }
+  const config = { ...given, from, shallowLayers }
+  const { dropout, confidenceHead } = config
   yield* runTraining(
     {
       config,
@@ -57,7 +68,10 @@ async function begunFrom({ output, from }: FinetuneConfig): Promise<string> {
   })
 }
 
-async function begin(config: FinetuneConfig): Promise<RunStart> {
+/** Fine-tuning whose shallow depth is decided; undefined: that of the checkpoint. */
+type DecidedConfig = Omit<FinetuneConfig, 'shallowLayers'> & { readonly shallowLayers: number | undefined }
+
+async function begin(config: DecidedConfig): Promise<RunStart> {
   const folder = config.from
   const checkpoint = await readCheckpointFolder(folder)
   const model = changeModel(checkpoint.config, config)
@@ -93,7 +107,7 @@ async function begin(config: FinetuneConfig): Promise<RunStart> {
 }
 
 /** The checkpoint's model with what is to be another. */
-function changeModel(saved: ModelConfig, config: FinetuneConfig): ModelConfig {
+function changeModel(saved: ModelConfig, config: DecidedConfig): ModelConfig {
   const { shallowLayers = saved.shallowLayers, dropout = saved.dropout, from: folder } = config
   if (shallowLayers >= saved.decoderLayers) {
     throw new ShallowDeepError({
@@ -106,7 +120,7 @@ function changeModel(saved: ModelConfig, config: FinetuneConfig): ModelConfig {
   return { ...saved, shallowLayers, dropout, confidenceHead: saved.confidenceHead || config.confidenceHead }
 }
 
-function noMatrices({ loraTargets }: FinetuneConfig): ShallowDeepError {
+function noMatrices({ loraTargets }: Pick<FinetuneConfig, 'loraTargets'>): ShallowDeepError {
   return new ShallowDeepError({
     code: 'training.nothing-to-train',
     message: `--lora-rank: the parts that are trained have no matrices of ${loraTargets.join(', ')}`,

@@ -15,6 +15,7 @@ import { readAllExamples } from '../data/index.node.js'
 import type { BackendName, ChosenBackend } from '../engines/tfjs/index.js'
 import { chooseBackend } from '../engines/tfjs/index.node.js'
 import { ShallowDeepError } from '../errors.js'
+import type { DepthChoice } from '../evaluation/index.js'
 import { buildModel, type ShallowDeepModel } from '../model/index.js'
 import { openTokenizer, type Tokenizer } from '../tokenizer/index.js'
 import { TrainLog, type TimedStep } from './trainLog.node.js'
@@ -70,7 +71,14 @@ export interface TrainRunResult {
   readonly isInterrupted: boolean
 }
 
+/** The shallow depth was chosen by measurement; before `prepared`, where that was asked for. */
+export interface DepthEvent {
+  readonly type: 'depth'
+  readonly choice: DepthChoice
+}
+
 export type TrainRunEvent =
+  | DepthEvent
   | PreparedEvent
   | TimedStep
   | Exclude<TrainingEvent, { type: 'step' | 'end' }>
@@ -265,8 +273,18 @@ interface RunData {
   readonly skippedRows: number
 }
 
+/** How the validation data is read: as the training data where nothing else is said. */
+export function validationColumns(config: RunConfig) {
+  return {
+    sourceColumn: config.validationSourceColumn ?? config.sourceColumn,
+    targetColumn: config.validationTargetColumn ?? config.targetColumn,
+    jsonReferences: config.validationJsonReferences ?? config.jsonReferences,
+    skipBadRows: config.skipBadRows,
+  }
+}
+
 async function readData(config: RunConfig, tokenizer: Tokenizer): Promise<RunData> {
-  const { maxSourceLength, maxTargetLength, skipBadRows } = config
+  const { maxSourceLength, maxTargetLength } = config
   const { metrics } = taskByName(config.task)
   const prefix = prefixOf(config)
   const encode = (examples: readonly Example[]) =>
@@ -274,12 +292,7 @@ async function readData(config: RunConfig, tokenizer: Tokenizer): Promise<RunDat
   const { examples, report } = await readAllExamples(config.data, config)
   const data = { train: await encode(examples), skippedRows: report.numSkipped }
   if (config.validation === undefined) return { ...data, validation: undefined }
-  const other = await readAllExamples(config.validation, {
-    sourceColumn: config.validationSourceColumn ?? config.sourceColumn,
-    targetColumn: config.validationTargetColumn ?? config.targetColumn,
-    jsonReferences: config.validationJsonReferences ?? config.jsonReferences,
-    skipBadRows,
-  })
+  const other = await readAllExamples(config.validation, validationColumns(config))
   return {
     ...data,
     skippedRows: data.skippedRows + other.report.numSkipped,

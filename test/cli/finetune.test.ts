@@ -165,6 +165,22 @@ describe('finetune', () => {
     )
   })
 
+  it('auto finds the shallow depth on the data, shows why, and stores it', async () => {
+    const output = await folderFor('auto')
+    const result = await runCommand(await finetuneWords(output, ['--shallow-layers', 'auto', '--steps', '2']))
+    assert.equal(result.code, 0, result.stderr)
+    const [, layer] = /\nShallow exit after (\d) of 3 layers: /.exec(result.stderr)!
+    assert.ok(result.stderr.indexOf('\nlayer ') < result.stderr.indexOf('backend wasm'))
+    const stored = parse(readFileSync(join(output, 'config.yaml'), 'utf8'))
+    const { config } = await readCheckpointFolder(join(output, 'step-2'))
+    assert.deepEqual([stored.shallowLayers, config.shallowLayers], [Number(layer), Number(layer)])
+    const again = ['finetune', '--resume', '--output', output, '--shallow-layers', 'auto', '--steps', '3']
+    const resumed = await runCommand(again)
+    assert.equal(resumed.code, 0, resumed.stderr)
+    assert.equal((await readCheckpointFolder(join(output, 'step-3'))).config.shallowLayers, Number(layer))
+    assert.equal(parse(readFileSync(join(output, 'config.yaml'), 'utf8')).shallowLayers, Number(layer))
+  })
+
   it('its help fits 80 columns and shows every default', async () => {
     const { stdout, code } = await runCommand(['finetune', '--help'])
     assert.equal(code, 0)
@@ -188,6 +204,11 @@ describe('finetune', () => {
       'low-rank updates of parts that have no matrices',
       ['--lora-rank', '2', '--train', 'head'],
       /^error: --lora-rank: the parts that are trained have no matrices of query, value\n/,
+    ],
+    [
+      'the scale of low-rank updates without a rank',
+      ['--lora-alpha', '8'],
+      /^error: --lora-alpha: belongs to low-rank updates: they need a rank/,
     ],
     [
       'adafactor for low-rank updates',
