@@ -11,7 +11,8 @@ export const ALLOWED_IMPORTS = {
   calibration: ['errors', 'random', 'config'],
   decoding: ['errors', 'config', 'calibration'],
   model: ['errors', 'config', 'random'],
-  engines: ['decoding', 'model'],
+  onnx: ['errors', 'config'],
+  engines: ['decoding', 'model', 'onnx'],
   checkpoint: ['errors', 'config', 'tokenizer'],
   data: ['errors', 'config', 'random', 'tokenizer', 'metrics'],
   training: ['model', 'data', 'checkpoint'],
@@ -40,6 +41,7 @@ export const TENSOR_FREE = [
   'evaluation',
   'report',
   'config',
+  'onnx',
 ]
 
 /** Everything that `folder` may import, what its imports name included. */

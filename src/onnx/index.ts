@@ -1,0 +1,12 @@
+// A shallow-deep T5 as ONNX graphs, written from its weights: browser-safe, and without ONNX Runtime.
+export { joinChunks, type Chunks } from './chunks.js'
+export {
+  embeddingGraph,
+  encoderGraph,
+  exitGraph,
+  segmentGraph,
+  type GraphModel,
+  type Segment,
+} from './graphs.js'
+export { cachedHeadWidth } from './matrices.js'
+export type { Precision } from './product.js'
