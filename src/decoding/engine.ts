@@ -11,7 +11,7 @@ export interface EngineInfo {
   readonly engine: string
   /** What computes below it: a tfjs backend, an ONNX execution provider. */
   readonly backend: string
-  readonly dtype: 'float32' | 'int8' | 'q4'
+  readonly dtype: 'float32' | 'int8' | 'q8' | 'q4'
   /** Threads inside one operation. */
   readonly threads: number
   /** The model's shallow exit S, in layers. */

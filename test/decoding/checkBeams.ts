@@ -23,7 +23,10 @@ export function sourcesOf({ input_ids, attention_mask }: ParityBatch): number[][
 }
 
 /** Declares the tests for one engine, a test a folder. */
-export function checkBeams(makeEngine: (model: ModelWeights) => DecoderEngine, extent: Extent): void {
+export function checkBeams(
+  makeEngine: (model: ModelWeights) => DecoderEngine | Promise<DecoderEngine>,
+  extent: Extent,
+): void {
   const { engineName, isComplete } = extent
   describe(`beam search finds all hypotheses and scores of the reference implementation, ${engineName}`, () => {
     for (const [nth, name] of parityCaseNames().entries()) {
@@ -31,7 +34,7 @@ export function checkBeams(makeEngine: (model: ModelWeights) => DecoderEngine, e
       const settings = [...batches[0].beam.keys()].filter((k) => isComplete || k === nth % 6)
       const numRows = batches.reduce((sum, { input_ids }) => sum + input_ids.length, 0)
       it(`${name}: ${settings.length * numRows} rows`, async () => {
-        const engine = makeEngine(readParityModel(name))
+        const engine = await makeEngine(readParityModel(name))
         try {
           for (const batch of batches) {
             for (const k of settings) checkRows(await search(engine, batch, batch.beam[k]), batch.beam[k])

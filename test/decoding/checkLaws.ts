@@ -1,19 +1,18 @@
-// Declares the property tests of all laws for the tfjs engine on the current backend.
+// Declares the property tests of all laws for an engine.
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
-import { createTfjsEngine } from '../../src/engines/tfjs/index.js'
 import { laws } from './laws.js'
 import { realPolicies } from './lawSubject.js'
-import type { Tally } from './lawSubject.js'
+import type { MakeEngine, Tally } from './lawSubject.js'
 import { lawCases } from './randomCases.js'
 
 /** `numRuns` random cases for each law; those of several rows are as long as three of one, so fewer. */
-export function checkLaws({ numRuns }: { readonly numRuns: number }): void {
+export function checkLaws(makeEngine: MakeEngine, { numRuns }: { readonly numRuns: number }): void {
   describe(`laws of decoding, ${numRuns} random cases each`, () => {
     for (const [name, { law, rows }] of Object.entries(laws)) {
       it(name, async () => {
         const tally: Tally = { checked: 0, excused: 0 }
-        const subject = { makeEngine: createTfjsEngine, policies: realPolicies }
+        const subject = { makeEngine, policies: realPolicies }
         const cases = lawCases({ minRows: rows[0], maxRows: rows[1] })
         await fc.assert(
           fc.asyncProperty(cases, (drawn) => law(drawn, subject, tally)),

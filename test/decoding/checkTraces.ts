@@ -32,7 +32,7 @@ interface TraceFile {
 }
 
 /** Makes the engine under test from a checkpoint of the vectors. */
-type MakeEngine = (model: ModelWeights) => DecoderEngine
+type MakeEngine = (model: ModelWeights) => DecoderEngine | Promise<DecoderEngine>
 
 interface Extent {
   /** Folders of the vectors and their shallow exits. */
@@ -56,8 +56,8 @@ export function checkTraces(engineName: string, makeEngine: MakeEngine, extent: 
         const file = readGoldenJson(`${name}/free.json`) as TraceFile
         const traces = file.traces.filter((trace) => trace.shallowLayers === shallowLayers)
         let engine: DecoderEngine
-        before(() => {
-          engine = makeEngine(readParityModel(name, shallowLayers))
+        before(async () => {
+          engine = await makeEngine(readParityModel(name, shallowLayers))
         })
         after(() => engine.dispose())
         const decode = (trace: Trace, options: DecodeOptions) =>

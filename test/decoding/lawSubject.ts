@@ -14,7 +14,7 @@ import type { LawCase } from './randomCases.js'
 export type MakeEngine = (model: {
   readonly config: ModelConfig
   readonly weights: HostWeights
-}) => DecoderEngine
+}) => DecoderEngine | Promise<DecoderEngine>
 
 /** The policies under test; mutants replace some. */
 export interface Policies {
@@ -51,7 +51,7 @@ export async function withEngine<T>(
   { makeEngine }: Subject,
   use: (engine: DecoderEngine) => Promise<T>,
 ): Promise<T> {
-  const engine = makeEngine({ config: drawn.config, weights: weightsOf(drawn) })
+  const engine = await makeEngine({ config: drawn.config, weights: weightsOf(drawn) })
   try {
     return await use(engine)
   } finally {

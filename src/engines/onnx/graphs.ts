@@ -1,0 +1,63 @@
+// The graphs of a model as sessions of ONNX Runtime: made when they are first needed, kept until the engine is disposed.
+import type { ModelConfig, HostWeights } from '../../config/index.js'
+import {
+  encoderGraph,
+  exitGraph,
+  joinChunks,
+  segmentGraph,
+  type Chunks,
+  type GraphModel,
+  type Segment,
+} from '../../onnx/index.js'
+import type { OnnxRuntime, RuntimeSession, RuntimeSessionOptions, RuntimeTensor } from './runtime.js'
+
+/** Owns its sessions. */
+export class ModelGraphs {
+  private readonly sessions = new Map<string, Promise<RuntimeSession>>()
+
+  constructor(
+    private readonly model: GraphModel,
+    private readonly runtime: OnnxRuntime,
+    private readonly options: RuntimeSessionOptions,
+  ) {}
+
+  get config(): ModelConfig {
+    return this.model.config
+  }
+
+  get weights(): HostWeights {
+    return this.model.weights
+  }
+
+  encoder(): Promise<RuntimeSession> {
+    return this.session('encoder', encoderGraph)
+  }
+
+  segment(segment: Segment): Promise<RuntimeSession> {
+    return this.session(`${segment.from}-${segment.to}`, (model) => segmentGraph(model, segment))
+  }
+
+  exit(): Promise<RuntimeSession> {
+    return this.session('exit', exitGraph)
+  }
+
+  /** A tensor over `data`, which is not copied. */
+  tensor(data: Float32Array | Int32Array, dims: readonly number[]): RuntimeTensor {
+    return new this.runtime.Tensor(data instanceof Float32Array ? 'float32' : 'int32', data, dims)
+  }
+
+  /** Releases all sessions; not while one of them runs. */
+  async dispose(): Promise<void> {
+    const sessions = [...this.sessions.values()]
+    this.sessions.clear()
+    for (const session of sessions) await (await session).release()
+  }
+
+  private session(name: string, make: (model: GraphModel) => Chunks): Promise<RuntimeSession> {
+    const known = this.sessions.get(name)
+    if (known) return known
+    const created = this.runtime.InferenceSession.create(joinChunks(make(this.model)), this.options)
+    this.sessions.set(name, created)
+    return created
+  }
+}

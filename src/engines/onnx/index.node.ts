@@ -1,0 +1,2 @@
+// onnxruntime-node under Node.
+export * from './load.node.js'
