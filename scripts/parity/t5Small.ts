@@ -18,6 +18,7 @@ import { initialWeights } from '../../src/model/index.js'
 import { importCheckpoint } from '../../src/pipeline/index.node.js'
 import { compareWithReference, describeComparison, isSame } from './compare.js'
 import { referencePython } from './environment.js'
+import { peakMemoryBytes } from './peakMemory.js'
 
 const SHAPE = {
   vocabSize: 32_128,
@@ -71,14 +72,18 @@ interface ImportCost {
 }
 
 async function importHere(source: string, output: string): Promise<ImportCost> {
-  const peak = () => process.resourceUsage().maxRSS * 1024
-  const beforeBytes = peak()
+  const beforeBytes = peakMemoryBytes()
   const start = performance.now()
   const { numParameters } = await importCheckpoint(
     source,
     importOptionsSchema.parse({ output, overwrite: true }),
   )
-  return { numParameters, seconds: (performance.now() - start) / 1000, beforeBytes, peakBytes: peak() }
+  return {
+    numParameters,
+    seconds: (performance.now() - start) / 1000,
+    beforeBytes,
+    peakBytes: peakMemoryBytes(),
+  }
 }
 
 async function importInChild(source: string, output: string): Promise<ImportCost> {

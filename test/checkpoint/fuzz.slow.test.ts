@@ -17,7 +17,9 @@ const CHILD = fileURLToPath(new URL('./fuzz.child.ts', import.meta.url))
 const GOLDEN = new URL('../golden/t5-parity/', import.meta.url)
 
 async function fuzz(seed: number, count: number): Promise<FuzzReport> {
-  const { stdout } = await run(process.execPath, ['--import', 'tsx', CHILD, `${seed}`, `${count}`])
+  // A small nursery, so that what counts is what is needed and not when the collector finds time.
+  const words = ['--max-semi-space-size=2', '--import', 'tsx', CHILD, `${seed}`, `${count}`]
+  const { stdout } = await run(process.execPath, words)
   return JSON.parse(stdout) as FuzzReport
 }
 
@@ -39,8 +41,8 @@ describe('a damaged safetensors file', () => {
     for (const [outcome, count] of Object.entries(outcomes)) assert.ok(count >= 10, `${outcome}: ${count}`)
     assert.ok(outcomes['read'] >= 5_000, `${outcomes['read']} read`)
     assert.ok(grownBytes < 64 * 2 ** 20, `${grownBytes} bytes more`)
-    // A whole second allows for a machine that does other things.
-    assert.ok(slowestMs < 1000, `${slowestMs} ms`)
+    // A file of half a kilobyte takes less than a millisecond, but for compiling and collecting.
+    assert.ok(slowestMs < 200, `${slowestMs} ms`)
   }).timeout(300_000)
 })
 
