@@ -54,17 +54,15 @@ export class OnnxSession implements DecoderSession {
     for (const pass of this.passesOf(rows, segment)) {
       this.assertUsable()
       signal?.throwIfAborted()
-      const first = pass.rows.map((row) => this.caches[segment].lengths[row])
-      const states = await this.pass(pass, segment)
+      const states = await this.compute(pass, segment)
       if (exit) {
-        const positions = pass.rows.flatMap((row, i) =>
-          Array.from({ length: pass.numPositions }, (_, p) => ({ row, position: first[i] + p })),
-        )
-        const all = await this.choose(states, positions, exit)
+        const all = await this.choose(states, this.queriesOf(pass, segment, exit))
         for (const [i, row] of pass.rows.entries()) {
           choices.set(row, all.slice(i * pass.numPositions, (i + 1) * pass.numPositions))
         }
       }
+      // Only now that all is done: had it thrown, the positions would wait as before.
+      this.advance(pass, states, segment)
       signal?.throwIfAborted()
     }
     return rows.map((row) => choices.get(row) ?? [])
@@ -104,8 +102,8 @@ export class OnnxSession implements DecoderSession {
     return [...passes, ...singles.map((row) => ({ start: row, count: 1, numPositions: 1, rows: [row] }))]
   }
 
-  /** One pass through a segment -> the new states [N, D] of its rows, which wait for the next segment then. */
-  private async pass({ start, count, numPositions, rows }: Pass, segment: number): Promise<Float32Array> {
+  /** One pass through a segment -> the new states [N, D] of its rows. What it writes into caches is beyond their lengths. */
+  private async compute({ start, count, numPositions, rows }: Pass, segment: number): Promise<Float32Array> {
     const { graphs } = this
     const { dModel } = graphs.config
     const cache = this.caches[segment]
@@ -142,12 +140,18 @@ export class OnnxSession implements DecoderSession {
     const all = outputs.next_states.data as Float32Array
     const next = new Float32Array(rows.length * width)
     for (const [i, row] of rows.entries()) {
-      const own = all.subarray((row - start) * width, (row - start + 1) * width)
-      next.set(own, i * width)
-      cache.advance(row)
-      this.caches[segment + 1]?.add(row, own)
+      next.set(all.subarray((row - start) * width, (row - start + 1) * width), i * width)
     }
     return next
+  }
+
+  /** The rows of a pass have been through a segment, with these states [N, D], and wait for the next one. */
+  private advance({ rows }: Pass, states: Float32Array, segment: number): void {
+    const width = states.length / rows.length
+    for (const [i, row] of rows.entries()) {
+      this.caches[segment].advance(row)
+      this.caches[segment + 1]?.add(row, states.subarray(i * width, (i + 1) * width))
+    }
   }
 
   private memoryOf({ start, count }: RowRange, segment: number): RuntimeTensors {
@@ -160,27 +164,29 @@ export class OnnxSession implements DecoderSession {
     return made
   }
 
-  /** What an exit says of states [N, D] at as many positions. */
-  private async choose(
-    states: Float32Array,
-    positions: readonly { readonly row: number; readonly position: number }[],
-    features: readonly ExitFeature[],
-  ): Promise<ExitChoice[]> {
+  /** What an exit is asked at each position of a pass, in the order of its states. */
+  private queriesOf(pass: Pass, segment: number, features: readonly ExitFeature[]): ExitQuery[] {
     const { forbidden, numCandidates = 1 } = this.options
-    const queries = positions.map(({ row, position }): ExitQuery => ({
-      features,
-      numCandidates,
-      forbidden: forbidden?.(row, position) ?? [],
-    }))
+    return pass.rows.flatMap((row) =>
+      Array.from({ length: pass.numPositions }, (_, i) => ({
+        features,
+        numCandidates,
+        forbidden: forbidden?.(row, this.caches[segment].lengths[row] + i) ?? [],
+      })),
+    )
+  }
+
+  /** What an exit says of states [N, D]. */
+  private async choose(states: Float32Array, queries: readonly ExitQuery[]): Promise<ExitChoice[]> {
     const exit = await this.graphs.exit()
     const { dModel } = this.graphs.config
-    const input = this.graphs.tensor(states, [positions.length, dModel])
+    const input = this.graphs.tensor(states, [queries.length, dModel])
     const choices = readChoices(await exit.run({ states: input }, exitOutputs(queries)), queries)
-    if (!features.includes('agreement')) return choices
-    return choices.map((choice, n) => ({
-      ...choice,
-      agreement: agreementOf(states.subarray(n * dModel, (n + 1) * dModel), this.graphs),
-    }))
+    return choices.map((choice, n) => {
+      if (!queries[n].features.includes('agreement')) return choice
+      const state = states.subarray(n * dModel, (n + 1) * dModel)
+      return { ...choice, agreement: agreementOf(state, this.graphs) }
+    })
   }
 
   private assertUsable(): void {
