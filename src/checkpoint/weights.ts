@@ -1,6 +1,6 @@
 // From the tensors of a Hugging Face T5 file to our weights and back: names, transposition, old files' copies, and
 // whether the head is tied. Names and shapes themselves stand in config/weightNames.ts.
-import { fromHuggingFace, toHuggingFace, weightSpecs } from '../config/index.js'
+import { fromHuggingFace, toHuggingFace, transposeWeight, weightSpecs } from '../config/index.js'
 import type { HostWeight, HostWeights, ModelConfig, WeightSpec } from '../config/index.js'
 import { ShallowDeepError, suggestNearest } from '../errors.js'
 import type { PendingTensor } from './safetensorsWriter.js'
@@ -56,7 +56,7 @@ export function* readWeights(
   const weights = new Map<string, HostWeight>()
   const keep = ({ name, transposed }: WeightSpec, tensor: Tensor) => {
     const weight = tensor as HostWeight
-    weights.set(name, transposed ? transpose(weight) : { shape: weight.shape, data: weight.data })
+    weights.set(name, transposed ? transposeWeight(weight) : { shape: weight.shape, data: weight.data })
   }
   const [embeddingSpec, ...others] = specs
   const embedding = yield (found.get(SHARED) as FoundTensor).storedName
@@ -109,7 +109,7 @@ export function planHuggingFaceTensors({ config, weights }: ModelWeights): {
     checkHeader(name, { shape: weight.shape, dtype: dtypeOf(weight.data) }, shape, source)
     tensors.set(huggingFaceName, {
       shape: transposed ? shape.toReversed() : shape,
-      values: () => (transposed ? transpose(weight) : weight).data,
+      values: () => (transposed ? transposeWeight(weight) : weight).data,
     })
   }
   return { tensors, configJson: toHuggingFace(config) }
@@ -242,13 +242,4 @@ function checkHeader(
       details: { source, name, shape, expected },
     })
   }
-}
-
-/** The transposed matrix, in a new array. */
-function transpose({ shape: [rows, columns], data }: HostWeight): HostWeight {
-  const result = new Float32Array(data.length)
-  for (let row = 0, i = 0; row < rows; row++) {
-    for (let column = 0; column < columns; column++, i++) result[column * rows + row] = data[i]
-  }
-  return { shape: [columns, rows], data: result }
 }
