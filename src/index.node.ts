@@ -7,6 +7,7 @@ export {
 } from './checkpoint/index.node.js'
 export * from './config/index.node.js'
 export * from './data/index.node.js'
+export * from './engines/onnx/index.node.js'
 export * from './engines/tfjs/index.node.js'
 export * from './pipeline/index.node.js'
 export * from './tokenizer/index.node.js'

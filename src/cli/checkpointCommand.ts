@@ -1,5 +1,14 @@
 // What the commands that run a checkpoint share: their options, and how they open it and read data.
-import { columnsShape, engineShape, policyShape, taskShape, type LoopOptionsInput } from '../config/index.js'
+import {
+  columnsShape,
+  engineShape,
+  policyShape,
+  taskShape,
+  type EngineDtype,
+  type EngineName,
+  type LoopOptionsInput,
+  type MatrixGroup,
+} from '../config/index.js'
 import type { BackendName } from '../engines/tfjs/index.js'
 import type { OpenedCheckpoint } from '../pipeline/index.node.js'
 import type { EvaluationData, ReadEvaluationOptions } from '../pipeline/index.node.js'
@@ -21,18 +30,27 @@ export const CHECKPOINT_GROUPS = {
 /** Which checkpoint, and on what. */
 interface CheckpointOptions {
   readonly checkpoint: string
+  readonly engine: EngineName
   readonly backend?: string
   readonly threads?: number
+  readonly dtype: EngineDtype
+  readonly keepFloat?: readonly MatrixGroup[]
 }
 
 /** Opens the checkpoint that options name and hands it to `use`; frees it afterwards. */
 export async function withCheckpoint<T>(
-  { checkpoint: path, backend, threads }: CheckpointOptions,
+  { checkpoint: path, engine, backend, threads, dtype, keepFloat }: CheckpointOptions,
   output: Output,
   use: (checkpoint: OpenedCheckpoint) => Promise<T>,
 ): Promise<T> {
   const { openCheckpoint } = await import('../pipeline/index.node.js')
-  const checkpoint = await openCheckpoint(path, { backend: backend as BackendName | undefined, threads })
+  const checkpoint = await openCheckpoint(path, {
+    engine,
+    backend: backend as BackendName | undefined,
+    threads,
+    dtype,
+    keepFloat,
+  })
   try {
     output.note(`${checkpoint.folder} on ${checkpoint.backend.name} (${checkpoint.backend.reason})`)
     return await use(checkpoint)

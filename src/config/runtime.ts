@@ -65,11 +65,40 @@ export const backendShape = {
   threads: positive.optional().describe('threads inside one operation; default: what the backend takes'),
 }
 
+/** Engines that can decode. */
+export const ENGINE_NAMES = ['tfjs', 'onnx'] as const
+
+export type EngineName = (typeof ENGINE_NAMES)[number]
+
+/** Precisions in which an engine can compute: tfjs in the first one. */
+export const ENGINE_DTYPES = ['float32', 'int8', 'q4'] as const
+
+export type EngineDtype = (typeof ENGINE_DTYPES)[number]
+
+/** Matrices that can stay in float32 where the others do not. Norms, position biases and the embedding table always do. */
+export const MATRIX_GROUPS = ['head', 'encoder', 'attention', 'feed-forward', 'feed-forward-output'] as const
+
+export type MatrixGroup = (typeof MATRIX_GROUPS)[number]
+
+/** In what precision matrices are. */
+export const precisionShape = {
+  dtype: z.enum(ENGINE_DTYPES).default('float32').describe('precision; int8 and q4 (4 bits) are of onnx'),
+  keepFloat: z
+    .array(z.enum(MATRIX_GROUPS))
+    .min(1)
+    .optional()
+    .describe(`of onnx: stay in float32: ${MATRIX_GROUPS.join(', ')}`)
+    .meta({ placeholder: 'names' }),
+}
+
 /** Which engine decodes, and on what. */
 export const engineShape = {
-  engine: z.enum(['tfjs']).default('tfjs').describe('what computes the layers'),
+  engine: z
+    .enum(ENGINE_NAMES)
+    .default('tfjs')
+    .describe('what computes the layers; onnx needs the package onnxruntime-node'),
   ...backendShape,
-  dtype: z.enum(['float32']).default('float32').describe('precision of the computation'),
+  ...precisionShape,
 }
 
 /** Which checkpoint, and how long its inputs may be. */

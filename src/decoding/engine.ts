@@ -4,6 +4,7 @@
 // A session cuts the decoder at its exits into segments: exits [S, L] give the layers 1..S and S+1..L. A position's
 // depth is the number of segments it has been through; it waits for the next one. Depth never rises from one position
 // to the next, so what waits for a segment is always a contiguous run of positions.
+import type { EngineDtype } from '../config/index.js'
 
 /** What an engine is and what model it holds. */
 export interface EngineInfo {
@@ -11,7 +12,7 @@ export interface EngineInfo {
   readonly engine: string
   /** What computes below it: a tfjs backend, an ONNX execution provider. */
   readonly backend: string
-  readonly dtype: 'float32' | 'int8' | 'q8' | 'q4'
+  readonly dtype: EngineDtype
   /** Threads inside one operation. */
   readonly threads: number
   /** The model's shallow exit S, in layers. */

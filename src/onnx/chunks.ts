@@ -61,3 +61,25 @@ export function joinChunks({ length, pieces }: Chunks): Uint8Array {
   }
   return joined
 }
+
+/** Pieces from this size on are written as they are. */
+const BLOCK_BYTES = 2 ** 16
+
+/** The same bytes in pieces that are worth a write each. */
+export function* blocksOf({ pieces }: Chunks): Generator<Uint8Array> {
+  let small: Uint8Array[] = []
+  let length = 0
+  for (const piece of pieces) {
+    if (piece.length < BLOCK_BYTES) {
+      small.push(piece)
+      length += piece.length
+    }
+    if (length >= BLOCK_BYTES || piece.length >= BLOCK_BYTES) {
+      yield joinChunks({ pieces: small, length })
+      small = []
+      length = 0
+    }
+    if (piece.length >= BLOCK_BYTES) yield piece
+  }
+  yield joinChunks({ pieces: small, length })
+}

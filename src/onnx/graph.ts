@@ -1,9 +1,10 @@
 // An ONNX graph while it is built, and the protobuf message it becomes. Field numbers are those of onnx.proto. Nothing
 // about T5 lives here.
+import { ShallowDeepError } from '../errors.js'
 import { MessageWriter, type Chunks } from './chunks.js'
 
 /** Element types of ONNX that are used here, by their numbers in the format. */
-export const ELEMENT_TYPES = { float32: 1, uint8: 2, int8: 3, int32: 6, int64: 7 } as const
+const ELEMENT_TYPES = { float32: 1, uint8: 2, int32: 6, int64: 7 } as const
 
 export type ElementType = keyof typeof ELEMENT_TYPES
 
@@ -34,7 +35,6 @@ export interface NodeOptions {
 /** Operators of ONNX Runtime's own, which its builds for all platforms have. */
 const CONTRIB_OPERATORS: ReadonlySet<string> = new Set([
   'GroupQueryAttention',
-  'MatMulIntegerToFloat',
   'MatMulNBits',
   'MultiHeadAttention',
   'SkipSimplifiedLayerNormalization',
@@ -44,6 +44,9 @@ const CONTRIB_DOMAIN = 'com.microsoft'
 /** The format and the operators of ONNX 1.18: the first with RMSNormalization. */
 const IR_VERSION = 11
 const OPERATOR_SET = 23
+
+/** A protobuf message is shorter than 2 GiB; a little is left for what stands around the graph. */
+const MAX_BYTES = 2 ** 31 - 2 ** 16
 
 /** Builds one graph. Values are known by their names; as an input '' is an optional one that is left out. */
 export class GraphBuilder {
@@ -86,15 +89,6 @@ export class GraphBuilder {
     }))
   }
 
-  /** A scalar as a constant. */
-  float(value: number): string {
-    return this.constant(`float_${value}`, () => ({
-      type: 'float32',
-      shape: [],
-      data: Float32Array.of(value),
-    }))
-  }
-
   /** Adds a node and returns its first output. */
   node(operator: string, inputs: readonly string[], options: NodeOptions = {}): string {
     return this.nodes(operator, inputs, options)[0]
@@ -116,14 +110,19 @@ export class GraphBuilder {
     return outputs
   }
 
-  /** The model that consists of this graph; `name` says what it computes. */
+  /**
+   * The model that consists of this graph; `name` says what it computes. Throws `onnx.too-large` where its weights are
+   * more than a protobuf message can hold.
+   */
   finish(name: string): Chunks {
+    const graph = this.graph.string(2, name).finish()
+    if (graph.length > MAX_BYTES) throw tooLarge(name, graph.length)
     const operators = (domain: string, version: number) =>
       new MessageWriter().string(1, domain).int(2, version).finish()
     return new MessageWriter()
       .int(1, IR_VERSION)
       .string(2, 'shallowdeep')
-      .message(7, this.graph.string(2, name).finish())
+      .message(7, graph)
       .message(8, operators('', OPERATOR_SET))
       .message(8, operators(CONTRIB_DOMAIN, 1))
       .finish()
@@ -155,3 +154,12 @@ function attributeMessage(name: string, value: Attribute): Chunks {
 }
 
 const utf8 = new TextEncoder()
+
+function tooLarge(name: string, sizeBytes: number): ShallowDeepError {
+  return new ShallowDeepError({
+    code: 'onnx.too-large',
+    message: `the ONNX graph ${name} would have ${(sizeBytes / 2 ** 30).toFixed(1)} GiB, one file holds less than 2 GiB`,
+    hint: 'take a smaller dtype (int8 or q4), or segments of fewer layers',
+    details: { name, sizeBytes },
+  })
+}

@@ -2,12 +2,12 @@
 // with its caches, and an exit. No weight stands in two of them. Shapes: B rows, M source length, P positions in this pass,
 // T positions so far with these, C positions that a cache has room for, N positions in all, D model width, H heads, K head
 // width.
-import { transposeWeight, type HostWeights, type ModelConfig } from '../config/index.js'
+import { transposeWeight, type EngineDtype, type HostWeights, type ModelConfig } from '../config/index.js'
 import type { Chunks } from './chunks.js'
 import { GraphBuilder, type ConstantTensor } from './graph.js'
 import { attend, biasByDistance, feedForward, product, Residual, type LayerContext } from './layers.js'
 import { cachedHeadWidth, Matrices } from './matrices.js'
-import { floatConstant, multiply, type Precision } from './product.js'
+import { floatConstant, multiply } from './product.js'
 
 /** A model, and in what precision its matrices are. */
 export interface GraphModel {
@@ -15,7 +15,7 @@ export interface GraphModel {
   /** By our names; must be complete. */
   readonly weights: HostWeights
   /** Of the matrix of that name. Neutral: float32 for all. */
-  readonly precisionOf?: (name: string) => Precision
+  readonly precisionOf?: (name: string) => EngineDtype
 }
 
 function contextOf({ config, weights, precisionOf = () => 'float32' }: GraphModel): LayerContext {

@@ -1,5 +1,5 @@
 // A shallow-deep T5 as ONNX graphs, written from its weights: browser-safe, and without ONNX Runtime.
-export { joinChunks, type Chunks } from './chunks.js'
+export { blocksOf, joinChunks, type Chunks } from './chunks.js'
 export {
   embeddingGraph,
   encoderGraph,
@@ -9,4 +9,4 @@ export {
   type Segment,
 } from './graphs.js'
 export { cachedHeadWidth } from './matrices.js'
-export type { Precision } from './product.js'
+export { precisionFor, type PrecisionOptions } from './precision.js'

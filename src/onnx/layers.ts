@@ -1,9 +1,9 @@
 // T5's sub-layers as nodes of a graph: the same arithmetic as model/functions.ts, in the operators that ONNX Runtime has
 // one kernel for. States are [B, P, D]: B rows, P positions in this pass.
-import { relativeBucket, type HostWeights, type ModelConfig } from '../config/index.js'
+import { relativeBucket, type EngineDtype, type HostWeights, type ModelConfig } from '../config/index.js'
 import type { GraphBuilder } from './graph.js'
 import type { Matrices } from './matrices.js'
-import { floatConstant, multiply, type NamedMatrix, type Precision } from './product.js'
+import { floatConstant, multiply, type NamedMatrix } from './product.js'
 
 /** What all layers of a graph are made of. */
 export interface LayerContext {
@@ -12,7 +12,7 @@ export interface LayerContext {
   readonly weights: HostWeights
   readonly matrices: Matrices
   /** Of the matrix of that name. */
-  readonly precisionOf: (name: string) => Precision
+  readonly precisionOf: (name: string) => EngineDtype
 }
 
 /** States times a matrix, in the precision that its name has. */

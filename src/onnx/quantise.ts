@@ -1,5 +1,5 @@
-// Matrices in few bits, in the layouts that ONNX Runtime's operators take: blocks of a column with a scale each
-// (MatMulNBits), and whole columns with a scale each (MatMulInteger). All symmetric: zero stays zero.
+// Matrices in few bits, as ONNX Runtime's MatMulNBits takes them: blocks of a column with a scale each, symmetric, so that
+// zero stays zero.
 import type { HostWeight } from '../config/index.js'
 
 /** Input features that share a scale in a block; the smallest that all kernels of ONNX Runtime have. */
@@ -64,26 +64,4 @@ function quantiseBlock(values: Float32Array, zero: number, levels: Int16Array): 
     norm += level * level
   }
   return along / norm
-}
-
-/** A matrix [in, out] in 8 bits with a scale for each output. */
-export interface ColumnMatrix {
-  /** [in, out], from -127 to 127. */
-  readonly levels: Int8Array
-  /** [out]. */
-  readonly scales: Float32Array
-}
-
-/** Quantises a matrix [in, out] by columns. */
-export function quantiseColumns({ shape, data }: HostWeight): ColumnMatrix {
-  const numOutputs = shape[1]
-  const scales = new Float32Array(numOutputs)
-  for (let i = 0; i < data.length; i++) {
-    const output = i % numOutputs
-    scales[output] = Math.max(scales[output], Math.abs(data[i]))
-  }
-  for (let output = 0; output < numOutputs; output++) scales[output] = scales[output] / 127 || 1
-  const levels = new Int8Array(data.length)
-  for (let i = 0; i < data.length; i++) levels[i] = Math.round(data[i] / scales[i % numOutputs])
-  return { levels, scales }
 }

@@ -1,21 +1,21 @@
-// A checkpoint's folder as a model that reads and writes text: weights, tokenizer, saved calibration, and the engine on
-// the backend of choice.
+// A checkpoint's folder as a model that reads and writes text: weights, tokenizer, saved calibration, and the engine of
+// choice.
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseCalibration } from '../calibration/index.js'
 import { readCheckpointFolder, readRun, RUN_INDEX_FILE } from '../checkpoint/index.node.js'
 import type { ModelConfig } from '../config/index.js'
-import { createTfjsEngine, type BackendName, type ChosenBackend } from '../engines/tfjs/index.js'
-import { chooseBackend } from '../engines/tfjs/index.node.js'
 import { ShallowDeepError } from '../errors.js'
 import type { TextModel } from './generate.js'
+import {
+  checkEngineOptions,
+  openEngine,
+  type EngineDescription,
+  type EngineOptions,
+} from './openEngine.node.js'
 import { openTokenizer } from '../tokenizer/index.js'
 
-export interface OpenCheckpointOptions {
-  /** Neutral: undefined, which takes the native backend when it is built, else wasm. */
-  readonly backend?: BackendName
-  /** Threads inside one operation. Neutral: undefined, what the backend takes. */
-  readonly threads?: number
+export interface OpenCheckpointOptions extends EngineOptions {
   /** A shallow exit in place of the checkpoint's own S. Neutral: undefined. */
   readonly shallowLayers?: number
 }
@@ -25,21 +25,22 @@ export interface OpenedCheckpoint extends TextModel {
   /** The folder that was read. */
   readonly folder: string
   readonly config: ModelConfig
-  readonly backend: ChosenBackend
+  readonly backend: EngineDescription
   /** Frees the weights; idempotent. */
   dispose(): void
 }
 
 /**
- * Opens a checkpoint's folder, or the best checkpoint of a training run's folder. Throws what reading folders, choosing a
- * backend and opening tokenizers throws, and `checkpoint.no-tokenizer`.
+ * Opens a checkpoint's folder, or the best checkpoint of a training run's folder. Throws what reading folders, opening
+ * engines ({@link openEngine}) and opening tokenizers throws, and `checkpoint.no-tokenizer`.
  */
 export async function openCheckpoint(
   path: string,
   options: OpenCheckpointOptions = {},
 ): Promise<OpenedCheckpoint> {
+  const { shallowLayers, ...engineOptions } = options
+  checkEngineOptions(engineOptions)
   const folder = await findCheckpoint(path)
-  const { shallowLayers, backend: name, threads } = options
   const { config, weights, tokenizerJson, calibration } = await readCheckpointFolder(folder, {
     shallowLayers,
   })
@@ -53,8 +54,7 @@ export async function openCheckpoint(
   }
   const tokenizer = openTokenizer(tokenizerJson, join(folder, 'tokenizer.json'))
   const saved = calibration && parseCalibration(calibration, join(folder, 'calibration.json'))
-  const backend = await chooseBackend({ backend: name, threads })
-  const engine = createTfjsEngine({ config, weights, backend })
+  const { engine, backend } = await openEngine({ config, weights }, engineOptions)
   return {
     folder,
     config,

@@ -2,24 +2,20 @@
 // Browser-safe: the runtime is handed in.
 import type { HostWeights, ModelConfig } from '../../config/index.js'
 import type { DecoderEngine, EncodedSources, EngineInfo } from '../../decoding/index.js'
+import { precisionFor, type PrecisionOptions } from '../../onnx/index.js'
 import { checkSources, checkWeights, disposedError } from '../checks.js'
 import { ModelGraphs } from './graphs.js'
-import { precisionFor, type OnnxDtype, type MatrixGroup } from './precision.js'
 import type { OnnxRuntime } from './runtime.js'
 import { OnnxSession } from './session.js'
 import { embedTokens, paddedLength, type EncodedSource } from './source.js'
 
 /** What an engine is made of. */
-export interface OnnxEngineOptions {
+export interface OnnxEngineOptions extends PrecisionOptions {
   readonly config: ModelConfig
   /** By our names; kept, not copied: they must not change. */
   readonly weights: HostWeights
   /** onnxruntime-node or onnxruntime-web. */
   readonly runtime: OnnxRuntime
-  /** Neutral: float32. */
-  readonly dtype?: OnnxDtype
-  /** Matrices that stay in float32 whatever `dtype` is. Neutral: none. */
-  readonly keepFloat?: readonly MatrixGroup[]
   /** Threads inside one operation. Neutral: 1. */
   readonly threads?: number
 }
@@ -30,10 +26,10 @@ export interface OnnxEngineOptions {
  * Throws `engine.missing-weight` and `engine.wrong-shape` where the weights are not those of `config`.
  */
 export async function createOnnxEngine(options: OnnxEngineOptions): Promise<DecoderEngine> {
-  const { config, weights, runtime, dtype = 'float32', keepFloat = [], threads = 1 } = options
+  const { config, weights, runtime, dtype = 'float32', keepFloat, threads = 1 } = options
   checkWeights(config, weights)
   const { shallowLayers, decoderLayers, vocabSize, decoderStartId, eosId, confidenceHead } = config
-  const precisionOf = precisionFor(dtype, keepFloat)
+  const precisionOf = precisionFor({ dtype, keepFloat })
   const graphs = new ModelGraphs({ config, weights, precisionOf }, runtime, {
     intraOpNumThreads: threads,
     interOpNumThreads: 1,

@@ -3,10 +3,15 @@ import { availableParallelism } from 'node:os'
 import { ShallowDeepError } from '../../errors.js'
 import type { OnnxRuntime } from './runtime.js'
 
-/** Loads onnxruntime-node. Throws `engine.onnxruntime-missing` where it is not installed or does not load. */
-export async function loadOnnxRuntime(): Promise<OnnxRuntime> {
+/**
+ * Loads onnxruntime-node. Throws `engine.onnxruntime-missing` where it is not installed or does not load.
+ * @param load imports the package; tests fail it
+ */
+export async function loadOnnxRuntime(
+  load: () => Promise<OnnxRuntime> = () => import('onnxruntime-node'),
+): Promise<OnnxRuntime> {
   try {
-    return await import('onnxruntime-node')
+    return await load()
   } catch (cause) {
     throw new ShallowDeepError({
       code: 'engine.onnxruntime-missing',
