@@ -26,6 +26,7 @@ export const ALLOWED_IMPORTS = {
     'engines',
     'evaluation',
     'model',
+    'onnx',
     'tokenizer',
     'training',
   ],

@@ -71,7 +71,7 @@ const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'export',
-    summary: 'write a checkpoint for other programs: Hugging Face or tfjs',
+    summary: 'write a checkpoint for other programs: Hugging Face, tfjs or ONNX',
     load: () => import('./commands/export.js'),
   },
   {

@@ -1,6 +1,6 @@
 // Options of taking checkpoints in from the Hugging Face ecosystem and giving them out to other programs.
 import { z } from 'zod'
-import { folderPath } from './runtime.js'
+import { folderPath, precisionShape } from './runtime.js'
 
 const positive = z.number().int().positive()
 
@@ -25,20 +25,40 @@ export const importOptionsSchema = z.strictObject({
   overwrite: z.boolean().default(false).describe('replace a checkpoint that is there'),
 })
 
+/** Formats of `export`, and what each can store. */
+export const EXPORT_DTYPES = {
+  huggingface: ['float32', 'float16', 'bfloat16'],
+  tfjs: ['float32', 'float16'],
+  onnx: ['float32', 'int8', 'q4'],
+} as const
+
+/** Name of a format. */
+export type ExportFormat = keyof typeof EXPORT_DTYPES
+
 /** Schema of the options of `export`. */
 export const exportOptionsSchema = z
   .strictObject({
     checkpoint: folderPath.describe("a checkpoint's folder, or a training run's, whose best one is taken"),
     format: z
-      .enum(['huggingface', 'tfjs'])
-      .describe('huggingface (T5ForConditionalGeneration) or tfjs (tf.loadLayersModel)'),
+      .enum(['huggingface', 'tfjs', 'onnx'])
+      .describe('huggingface (T5ForConditionalGeneration), tfjs (tf.loadLayersModel) or onnx (graphs)'),
     output: folderPath.describe('the new folder'),
-    dtype: importOptionsSchema.shape.dtype,
+    dtype: z
+      .enum(['float32', 'float16', 'bfloat16', 'int8', 'q4'])
+      .default('float32')
+      .describe('how weights are stored; int8 and q4 are of onnx'),
+    keepFloat: precisionShape.keepFloat,
     overwrite: z.boolean().default(false).describe('replace an export that is there'),
   })
-  .refine(({ format, dtype }) => format !== 'tfjs' || dtype !== 'bfloat16', {
-    path: ['dtype'],
-    message: 'tfjs stores float32 or float16',
+  .superRefine(({ format, dtype, keepFloat }, context) => {
+    const stored: readonly string[] = EXPORT_DTYPES[format]
+    if (!stored.includes(dtype)) {
+      const names = `${stored.slice(0, -1).join(', ')} or ${stored.at(-1)}`
+      context.addIssue({ code: 'custom', path: ['dtype'], message: `${format} stores ${names}` })
+    }
+    if (keepFloat && format !== 'onnx') {
+      context.addIssue({ code: 'custom', path: ['keepFloat'], message: `is of onnx, not of ${format}` })
+    }
   })
 
 /** How a checkpoint is imported. */

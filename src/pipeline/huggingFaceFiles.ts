@@ -6,8 +6,9 @@ import {
   type Checkpoint,
   type FileContent,
   type JsonObject,
+  type StorageOptions,
 } from '../checkpoint/index.js'
-import type { ExportOptions, ModelConfig } from '../config/index.js'
+import type { ModelConfig } from '../config/index.js'
 import { openTokenizer } from '../tokenizer/index.js'
 
 /**
@@ -16,7 +17,7 @@ import { openTokenizer } from '../tokenizer/index.js'
  */
 export function toHuggingFaceFiles(
   { config, weights, tokenizerJson }: Checkpoint,
-  { dtype }: Pick<ExportOptions, 'dtype'>,
+  { dtype }: StorageOptions,
 ): Map<string, FileContent> {
   const contents = { config, weights, ...(tokenizerJson && { tokenizerJson }) }
   const files = streamCheckpointFiles(contents, { dtype })

@@ -3,3 +3,4 @@
 export * from './chooseDepth.js'
 export * from './generate.js'
 export * from './measureDepths.js'
+export * from './onnxFiles.js'

@@ -1,4 +1,4 @@
-// `shallowdeep export` as a user runs it: both formats, and mistakes.
+// `shallowdeep export` as a user runs it: every format, and mistakes.
 import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -9,15 +9,16 @@ const CHECKPOINT = 'checkpoints/translation-de-en'
 
 describe('shallowdeep export', () => {
   it('writes a folder in each format, and says which', async () => {
-    for (const format of ['huggingface', 'tfjs']) {
+    for (const [format, dtype] of Object.entries({ huggingface: 'float16', tfjs: 'float16', onnx: 'q4' })) {
       const output = join(folder, format)
-      const words = ['export', '--checkpoint', CHECKPOINT, '--format', format, '--dtype', 'float16']
+      const words = ['export', '--checkpoint', CHECKPOINT, '--format', format, '--dtype', dtype]
       const { code, stdout, stderr } = await runCommand([...words, '--output', output, '--json'])
       assert.equal(code, 0, stderr)
       assert.equal(stderr, '')
       const files = readdirSync(output).sort()
       assert.deepEqual(JSON.parse(stdout), { checkpoint: CHECKPOINT, format, output, files })
       assert.ok(files.includes(format === 'tfjs' ? 'model.json' : 'config.json'))
+      assert.equal(files.includes('encoder.onnx'), format === 'onnx')
     }
   })
 
@@ -31,11 +32,19 @@ describe('shallowdeep export', () => {
   it('tells each mistake in one line, before any work', async () => {
     const words = ['export', '--checkpoint', CHECKPOINT, '--output', join(folder, 'new')]
     const mistakes: [string[], RegExp][] = [
-      [words, /^error: --format: missing; expected huggingface or tfjs\n/],
-      [[...words, '--format', 'onnx'], /^error: --format: expected huggingface or tfjs, got "onnx"\n/],
+      [words, /^error: --format: missing; expected huggingface, tfjs or onnx\n/],
+      [[...words, '--format', 'gguf'], /^error: --format: expected huggingface, tfjs or onnx, got "gguf"\n/],
       [
         [...words, '--format', 'tfjs', '--dtype', 'bfloat16'],
         /^error: --dtype: tfjs stores float32 or float16\n/,
+      ],
+      [
+        [...words, '--format', 'onnx', '--dtype', 'bfloat16'],
+        /^error: --dtype: onnx stores float32, int8 or q4\n/,
+      ],
+      [
+        [...words, '--format', 'tfjs', '--keep-float', 'head'],
+        /^error: --keep-float: is of onnx, not of tfjs\n/,
       ],
       [
         ['export', '--checkpoint', join(ROOT, 'src'), '--format', 'tfjs', '--output', join(folder, 'new')],

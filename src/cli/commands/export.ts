@@ -1,14 +1,14 @@
-// `shallowdeep export`: a checkpoint for the Hugging Face ecosystem or for TensorFlow.js alone.
+// `shallowdeep export`: a checkpoint for the Hugging Face ecosystem, for TensorFlow.js alone, or as ONNX graphs.
 import { exportOptionsSchema } from '../../config/index.js'
 import { defineCommand } from '../command.js'
 
 export const createCommand = defineCommand({
   name: 'export',
-  summary: 'write a checkpoint for other programs: Hugging Face or tfjs',
+  summary: 'write a checkpoint for other programs: Hugging Face, tfjs or ONNX',
   schema: exportOptionsSchema,
   groups: {
     'Input:': ['checkpoint'],
-    'Output:': ['format', 'dtype', 'output', 'overwrite'],
+    'Output:': ['format', 'dtype', 'keepFloat', 'output', 'overwrite'],
   },
   examples: ['shallowdeep export --checkpoint checkpoints/translation-de-en --format tfjs --output /tmp/web'],
   async run(options, { output }) {
