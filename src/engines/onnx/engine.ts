@@ -34,8 +34,9 @@ export async function createOnnxEngine(options: OnnxEngineOptions): Promise<Deco
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
     logSeverityLevel: 3,
-    // Each graph has threads of its own: those of one must not wait busily while another's compute.
-    extra: { session: { force_spinning_stop: '1' } },
+    // Each graph has threads of its own: those of one must not wait busily while another's compute, and an operation
+    // must not wait long for a thread that other programs keep from running.
+    extra: { session: { intra_op: { allow_spinning: '0' }, dynamic_block_base: '4' } },
   })
   await graphs.encoder()
   await graphs.exit()
