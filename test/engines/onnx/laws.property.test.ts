@@ -13,3 +13,7 @@ describe('on ONNX Runtime', () => {
   checkTraces('onnx engine', (model) => makeOnnxEngine(model), { folders: allFolders, isComplete: false })
   checkBeams((model) => makeOnnxEngine(model), { engineName: 'onnx engine', isComplete: true })
 })
+
+describe('on ONNX Runtime in 8 bits', () => {
+  checkLaws((model) => makeOnnxEngine(model, { dtype: 'int8' }), { numRuns: 9, only: [1, 5] })
+})
