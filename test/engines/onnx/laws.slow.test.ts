@@ -8,10 +8,10 @@ import { makeOnnxEngine } from './onnxEngine.js'
 describe('on ONNX Runtime', () => {
   // The uncached passes to compare with are tfjs's.
   before(() => chooseBackend({ backend: 'wasm' }))
-  checkLaws((model) => makeOnnxEngine(model), { numRuns: 90 })
+  checkLaws((model) => makeOnnxEngine(model), { numRuns: 300 })
   checkTraces('onnx engine', (model) => makeOnnxEngine(model), { folders: allFolders, isComplete: true })
 })
 
 describe('on ONNX Runtime in 4 bits', () => {
-  checkLaws((model) => makeOnnxEngine(model, { dtype: 'q4' }), { numRuns: 60, only: [1, 5] })
+  checkLaws((model) => makeOnnxEngine(model, { dtype: 'q4' }), { numRuns: 200, only: [1, 5] })
 })

@@ -1,0 +1,63 @@
+// `--engine onnx` as a user runs it: the same texts as tfjs, results that say what computed, and mistakes.
+import assert from 'node:assert/strict'
+import { runCommand } from './runCommand.js'
+
+const CHECKPOINT = ['--checkpoint', 'checkpoints/translation-de-en', '--task', 'translation']
+const TEXTS = ['Der Zug kommt heute später.', 'Ich habe keine Zeit.']
+
+describe('--engine onnx', () => {
+  it('decodes to what tfjs decodes to, under the policy asked for', async () => {
+    const decode = async (...more: string[]) => {
+      const words = ['generate', ...CHECKPOINT, '--policy', 'free', '--threshold', '0.6', ...more, ...TEXTS]
+      const { code, stdout, stderr } = await runCommand([...words, '--json', '--quiet'])
+      assert.equal(code, 0, stderr)
+      const lines = stdout.trimEnd().split('\n')
+      return lines.map((line) => JSON.parse(line) as { text: string; exits: string[]; tokens: number[] })
+    }
+    const choices = (lines: Awaited<ReturnType<typeof decode>>) =>
+      lines.map(({ text, exits, tokens }) => ({ text, exits, tokens }))
+    const onnx = await decode('--engine', 'onnx', '--threads', '1')
+    assert.deepEqual(choices(onnx), choices(await decode('--backend', 'wasm')))
+    assert.ok(onnx.some(({ exits }) => exits.includes('shallow') && exits.includes('deep')))
+  })
+
+  it('evaluates in the dtype asked for, and says so', async () => {
+    const data = ['--data', 'datasets/translation_de_en/test.csv', '--target-column', 'target_1,target_2']
+    const flags = ['--engine', 'onnx', '--threads', '1', '--limit', '4', '--json', '--quiet']
+    for (const dtype of ['int8', 'q4']) {
+      const words = ['evaluate', ...CHECKPOINT, ...data, ...flags, '--dtype', dtype]
+      const { code, stdout, stderr } = await runCommand([
+        ...words,
+        '--keep-float',
+        'head,feed-forward-output',
+      ])
+      assert.equal(code, 0, stderr)
+      const { engine, backend, dtype: told, threads } = JSON.parse(stdout)
+      assert.deepEqual([engine, backend, told, threads], ['onnx', 'cpu', dtype, 1])
+    }
+  })
+
+  it('tells each mistake in one line, before any work', async () => {
+    const mistakes: [string[], RegExp][] = [
+      [
+        ['--dtype', 'q4'],
+        /^error: engine tfjs computes in float32, asked for was dtype q4\nhint: .*--engine onnx/,
+      ],
+      [['--keep-float', 'head'], /^error: engine tfjs computes in float32, asked for was keepFloat\n/],
+      [['--engine', 'onnx', '--backend', 'wasm'], /^error: backend wasm: expected none with engine onnx/],
+      [['--engine', 'onnx', '--dtype', 'q3'], /^error: --dtype: expected float32, int8 or q4, got "q3"/],
+    ]
+    for (const [flags, pattern] of mistakes) {
+      // A folder that is none: flags are looked at first.
+      const { code, stdout, stderr } = await runCommand([
+        'generate',
+        '--checkpoint',
+        '/nowhere',
+        ...flags,
+        'Ja',
+      ])
+      assert.match(stderr, pattern)
+      assert.deepEqual([code, stdout], [2, ''])
+    }
+  })
+})
