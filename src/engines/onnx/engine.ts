@@ -16,6 +16,13 @@ export interface OnnxEngineOptions extends PrecisionOptions {
   readonly weights: HostWeights
   /** onnxruntime-node or onnxruntime-web. */
   readonly runtime: OnnxRuntime
+  /**
+   * Whether the runtime writes results into the tensors it is given for them: onnxruntime-node does, onnxruntime-web does
+   * not, and caches are copied there. Neutral: true.
+   */
+  readonly writesInPlace?: boolean
+  /** What the runtime computes on, as the engine's `info` is to say it. Neutral: cpu. */
+  readonly backend?: string
   /** Threads inside one operation. Neutral: 1. */
   readonly threads?: number
 }
@@ -26,11 +33,11 @@ export interface OnnxEngineOptions extends PrecisionOptions {
  * Throws `engine.missing-weight` and `engine.wrong-shape` where the weights are not those of `config`.
  */
 export async function createOnnxEngine(options: OnnxEngineOptions): Promise<DecoderEngine> {
-  const { config, weights, runtime, dtype = 'float32', keepFloat, threads = 1 } = options
+  const { config, weights, dtype = 'float32', keepFloat, backend = 'cpu', threads = 1 } = options
   checkWeights(config, weights)
   const { shallowLayers, decoderLayers, vocabSize, decoderStartId, eosId, confidenceHead } = config
   const precisionOf = precisionFor({ dtype, keepFloat })
-  const graphs = new ModelGraphs({ config, weights, precisionOf }, runtime, {
+  const graphs = new ModelGraphs({ config, weights, precisionOf }, options, {
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
     logSeverityLevel: 3,
@@ -44,7 +51,7 @@ export async function createOnnxEngine(options: OnnxEngineOptions): Promise<Deco
   await graphs.segment({ from: shallowLayers, to: decoderLayers })
   return new OnnxEngine(graphs, {
     engine: 'onnx',
-    backend: 'cpu',
+    backend,
     dtype,
     threads,
     shallowLayers,

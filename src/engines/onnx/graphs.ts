@@ -17,9 +17,14 @@ export class ModelGraphs {
 
   constructor(
     private readonly model: GraphModel,
-    private readonly runtime: OnnxRuntime,
+    private readonly host: { readonly runtime: OnnxRuntime; readonly writesInPlace?: boolean },
     private readonly options: RuntimeSessionOptions,
   ) {}
+
+  /** Whether results can be written into tensors that are given for them. */
+  get writesInPlace(): boolean {
+    return this.host.writesInPlace ?? true
+  }
 
   get config(): ModelConfig {
     return this.model.config
@@ -43,7 +48,7 @@ export class ModelGraphs {
 
   /** A tensor over `data`, which is not copied. */
   tensor(data: Float32Array | Int32Array, dims: readonly number[]): RuntimeTensor {
-    return new this.runtime.Tensor(data instanceof Float32Array ? 'float32' : 'int32', data, dims)
+    return new this.host.runtime.Tensor(data instanceof Float32Array ? 'float32' : 'int32', data, dims)
   }
 
   /** Releases all sessions; not while one of them runs. */
@@ -56,7 +61,7 @@ export class ModelGraphs {
   private session(name: string, make: (model: GraphModel) => Chunks): Promise<RuntimeSession> {
     const known = this.sessions.get(name)
     if (known) return known
-    const created = this.runtime.InferenceSession.create(joinChunks(make(this.model)), this.options)
+    const created = this.host.runtime.InferenceSession.create(joinChunks(make(this.model)), this.options)
     this.sessions.set(name, created)
     return created
   }

@@ -13,10 +13,13 @@ export interface RowRange {
   readonly count: number
 }
 
-/** Caches of some rows by the names that a graph has for them; past and present of a layer are the same memory. */
+/**
+ * Caches of some rows by the names that a graph has for them. Past and present of a layer are the same memory; present is
+ * null where the runtime makes it, for {@link SegmentCache.store} to copy.
+ */
 export interface CacheTensors {
   readonly past: RuntimeTensors
-  readonly present: RuntimeTensors
+  readonly present: Readonly<Record<string, RuntimeTensor | null>>
 }
 
 /** See above. Its memory is the host's. */
@@ -77,19 +80,29 @@ export class SegmentCache {
     if (known) return known
     const { numHeads } = this.graphs.config
     const past: Record<string, RuntimeTensor> = {}
-    const present: Record<string, RuntimeTensor> = {}
+    const present: Record<string, RuntimeTensor | null> = {}
     for (const [i, layer] of this.layers.entries()) {
       for (const [j, part] of ['key', 'value'].entries()) {
         const all = this.buffers[2 * i + j]
         const rows = all.subarray(start * this.rowSize, (start + count) * this.rowSize)
         const tensor = this.graphs.tensor(rows, [count, numHeads, this.capacity, this.headWidth])
         past[`past_${part}.${layer}`] = tensor
-        present[`present_${part}.${layer}`] = tensor
+        present[`present_${part}.${layer}`] = this.graphs.writesInPlace ? tensor : null
       }
     }
     const made = { past, present }
     this.tensors.set(key, made)
     return made
+  }
+
+  /** Takes what a graph made of the caches of some rows. */
+  store({ start }: RowRange, outputs: RuntimeTensors): void {
+    for (const [i, layer] of this.layers.entries()) {
+      for (const [j, part] of ['key', 'value'].entries()) {
+        const made = outputs[`present_${part}.${layer}`].data as Float32Array
+        this.buffers[2 * i + j].set(made, start * this.rowSize)
+      }
+    }
   }
 
   /** Forgets all positions of a row from `length` on, computed or waiting. */

@@ -137,6 +137,7 @@ export class OnnxSession implements DecoderSession {
       },
       { next_states: null, ...present },
     )
+    if (!graphs.writesInPlace) cache.store({ start, count }, outputs)
     const all = outputs.next_states.data as Float32Array
     const next = new Float32Array(rows.length * width)
     for (const [i, row] of rows.entries()) {

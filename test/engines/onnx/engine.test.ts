@@ -2,6 +2,7 @@
 // reference implementation: parity.test.ts.
 import assert from 'node:assert/strict'
 import type { HostWeight } from '../../../src/config/index.js'
+import { decodeAll, full, lossless } from '../../../src/decoding/index.js'
 import type { DecoderEngine, ExitChoice, ExitFeature, SessionOptions } from '../../../src/decoding/index.js'
 import { createOnnxEngine, type OnnxRuntime } from '../../../src/engines/onnx/index.js'
 import { loadOnnxRuntime } from '../../../src/engines/onnx/index.node.js'
@@ -164,6 +165,19 @@ describe('the ONNX Runtime engine', () => {
     const all = await choicesOf(onnx)
     assert.equal(all.length, 300)
     assertSame(all, await choicesOf(tfjs), 'choice')
+  })
+
+  it('goes the same where the runtime does not write in place', async () => {
+    const runtime = await loadOnnxRuntime()
+    const copying = await createOnnxEngine({ ...model, runtime, writesInPlace: false, backend: 'wasm' })
+    const sources = [SOURCE, [8, 1], [40, 41, 42, 1]]
+    for (const policy of [full(), lossless(0.3)]) {
+      const options = { policy, maxNewTokens: 12, batchSize: 3 }
+      const plain = await decodeAll(onnx, sources, options)
+      assert.deepEqual(await decodeAll(copying, sources, options), plain)
+    }
+    assert.equal(copying.info.backend, 'wasm')
+    copying.dispose()
   })
 
   it('leaves a session as it was when a pass throws', async () => {
