@@ -1,9 +1,9 @@
 // What tokenizer.json calls the model: it cuts a word into pieces.
 import { z } from 'zod'
-import { BestPath } from '../bestPath.js'
 import { pieceOfByte } from '../bytePieces.js'
 import { describeValue, invalidTokenizer, isObject, unsupportedTokenizer } from '../format.js'
 import { PieceTrie } from '../pieceTrie.js'
+import { Segmenter } from '../segmenter.js'
 import { BPE } from './library.js'
 
 /** A vocabulary, and the cutting of words by it. */
@@ -71,7 +71,7 @@ function makeUnigram(json: ModelJson, source: string): PieceModel {
   const unknownScore = scores.reduce((lowest, score) => Math.min(lowest, score)) - UNKNOWN_PENALTY
   const bytePieces =
     json.byte_fallback === true ? Array.from({ length: 256 }, (_, i) => ids.get(pieceOfByte(i))) : []
-  const path = new BestPath()
+  const segmenter = new Segmenter({ trie, scores, unkId, unknownScore })
 
   /** Ids of a text that may be no piece. */
   const spell = (text: string): number[] => {
@@ -84,21 +84,9 @@ function makeUnigram(json: ModelJson, source: string): PieceModel {
     pieces,
     unkId,
     encode(word) {
-      path.begin(word.length)
-      for (let start = 0; start < word.length;) {
-        const score = path.scoreAt(start)
-        const next = start + (word.codePointAt(start)! > 0xffff ? 2 : 1)
-        let isKnown = false
-        trie.forEachPrefix(word, start, (end, id) => {
-          path.offer(start, end, id, score + scores[id])
-          if (end === next) isKnown = true
-        })
-        if (!isKnown) path.offer(start, next, unkId, score + unknownScore)
-        start = next
-      }
       const found: number[] = []
       let unknownStart = -1 // where a run of unknown characters began, which count as one
-      for (const { start, end, id } of path.arcsTo(word.length)) {
+      for (const { start, end, id } of segmenter.segment(word)) {
         if (id === unkId) {
           if (unknownStart < 0) unknownStart = start
           if (end < word.length) continue

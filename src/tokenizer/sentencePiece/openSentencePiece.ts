@@ -1,10 +1,11 @@
 // The Tokenizer from a spiece.model alone, with SentencePiece's own results, which differ from those of the tokenizer.json
 // that Hugging Face makes of it: special tokens in a text are plain text, and replacements take the longest match.
-import { BestPath, type Arc } from '../bestPath.js'
+import type { Arc } from '../bestPath.js'
 import { byteOfPiece } from '../bytePieces.js'
 import { CharsMap } from '../charsMap.js'
 import { missingSpecialToken } from '../format.js'
 import { PieceTrie } from '../pieceTrie.js'
+import { Segmenter } from '../segmenter.js'
 import { EOS_TOKENS, PAD_TOKENS, type DecodeOptions, type Tokenizer } from '../tokenizer.js'
 import { WORD_MARK, makeWellFormed } from '../words.js'
 import { sentinelTokens, toTokenizerJson, type SentencePieceOptions } from './toTokenizerJson.js'
@@ -74,22 +75,10 @@ function makeEncoder({ pieces, unkId, hasByteFallback, charsMapBytes }: Sentence
   })
   const unknownScore = Math.fround(lowest - UNKNOWN_PENALTY)
   const byteIds = new Map(idsOf('byte').map((id) => [byteOfPiece(pieces[id].text)!, id]))
-  const path = new BestPath(Math.fround)
+  const segmenter = new Segmenter({ trie, scores, unkId, unknownScore }, Math.fround)
   return (text: string): number[] => {
     const normalised = normaliseForPieces(text, tables)
-    path.begin(normalised.length)
-    for (let start = 0; start < normalised.length;) {
-      const score = path.scoreAt(start)
-      const next = start + (normalised.codePointAt(start)! > 0xffff ? 2 : 1)
-      let isKnown = false
-      trie.forEachPrefix(normalised, start, (end, id) => {
-        path.offer(start, end, id, score + scores[id])
-        if (end === next) isKnown = true
-      })
-      if (!isKnown) path.offer(start, next, unkId, score + unknownScore)
-      start = next
-    }
-    const arcs = path.arcsTo(normalised.length)
+    const arcs = segmenter.segment(normalised)
     if (!hasByteFallback) return arcs.filter(isNotRepeated(unkId)).map(({ id }) => id)
     return arcs.flatMap(({ start, end, id }) => {
       if (id !== unkId) return id
