@@ -1,9 +1,10 @@
-"""Trains the shape and recipe of a `shallowdeep train` run in the reference implementation (PyTorch, Transformers' T5).
+"""Trains as a `shallowdeep train` or `finetune` run did, in the reference implementation (PyTorch, Transformers' T5).
 
 A low score of a small model may be right or a sign of a fault. This script tells which: the same data, tokenizer, shape,
 number of steps, optimiser and joint loss, none of our code. It reads the run's own `config.yaml`, prints validation
 cross-entropies of both exits and their agreement, and writes the greedy outputs of both, one a line, for
-`shallowdeep score`. Order of examples, initial weights and dropout differ, so figures are close, not equal.
+`shallowdeep score`. Order of examples and dropout differ, and so do the initial weights of a model from scratch, so figures
+are close, not equal.
 
     python3 -m venv .reference && .reference/bin/pip install torch transformers tokenizers pyyaml
     .reference/bin/python scripts/reference/train.py RUN --test test.csv --output FOLDER
@@ -28,9 +29,22 @@ IGNORED = -100
 
 
 def read_rows(path):
-    opener = gzip.open if str(path).endswith(".gz") else open
+    """Rows of a CSV file; of a SQuAD file, questions with their first answers as `source` and `target`."""
+    name = str(path)
+    opener = gzip.open if name.endswith(".gz") else open
     with opener(path, "rt", encoding="utf-8", newline="") as file:
-        yield from csv.DictReader(file)
+        if name.removesuffix(".gz").endswith(".json"):
+            yield from read_squad(json.load(file))
+        else:
+            yield from csv.DictReader(file)
+
+
+def read_squad(content):
+    for article in content["data"]:
+        for paragraph in article["paragraphs"]:
+            for question in paragraph["qas"]:
+                source = f"question: {question['question']} context: {paragraph['context']}"
+                yield {"source": source, "target": question["answers"][0]["text"]}
 
 
 def join_columns(row, columns):
@@ -106,10 +120,12 @@ class ShallowDeep:
 
 
 def schedule(config, step, total):
-    """Learning rate of a step from 1: linear warm-up, then cosine to zero."""
+    """Learning rate of a step from 1: linear warm-up, then constant or cosine to zero."""
     warmup = config["warmupSteps"]
     if step <= warmup:
         return config["learningRate"] * step / warmup
+    if config["schedule"] == "constant":
+        return config["learningRate"]
     return config["learningRate"] * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
 
 
@@ -170,33 +186,8 @@ def greedy(model, sources, exit_index, limit):
     return outputs
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("run", type=Path, help="folder of a shallowdeep training run")
-    parser.add_argument("--test", type=Path, required=True, help="CSV file whose sources are decoded")
-    parser.add_argument("--test-source-column", help="default: that of the training data")
-    parser.add_argument("--output", type=Path, required=True, help="folder for the outputs and figures")
-    parser.add_argument("--max-new-tokens", type=int, default=64)
-    parser.add_argument("--threads", type=int, default=2)
-    args = parser.parse_args()
-
-    config = yaml.safe_load((args.run / "config.yaml").read_text())
-    torch.set_num_threads(args.threads)
-    torch.manual_seed(config["seed"])
-    rng = random.Random(config["seed"])
-    tokenizer = Tokenizer.from_file(config["tokenizer"])
-    prefix = config.get("prefix") or {"summarization": "summarize: "}.get(config["task"], "")
-    columns = {"source": config["sourceColumn"], "target": config["targetColumn"], "json": config["jsonReferences"]}
-    other = {
-        "source": config.get("validationSourceColumn") or columns["source"],
-        "target": config.get("validationTargetColumn") or columns["target"],
-        "json": config.get("validationJsonReferences", columns["json"]),
-    }
-    examples = read_examples(config["data"], columns, tokenizer, config, prefix)
-    validation = read_examples(config["validation"], other, tokenizer, config, prefix)
-
-    layers = (config["shallowLayers"], config["decoderLayers"])
-    t5 = T5ForConditionalGeneration(
+def from_scratch(config, tokenizer):
+    return T5ForConditionalGeneration(
         T5Config(
             vocab_size=tokenizer.get_vocab_size(),
             d_model=config["dModel"],
@@ -213,6 +204,51 @@ def main():
             decoder_start_token_id=0,
         )
     )
+
+
+def checkpoint_folder(path):
+    """The folder of a checkpoint; of a training run, its best one."""
+    index = Path(path) / "index.json"
+    return Path(path) / json.loads(index.read_text())["best"] if index.exists() else Path(path)
+
+
+def begin(config):
+    """The model that training begins with, its tokenizer and its shallow exit's layer."""
+    if "from" not in config:
+        tokenizer = Tokenizer.from_file(config["tokenizer"])
+        return from_scratch(config, tokenizer), tokenizer, config["shallowLayers"]
+    folder = checkpoint_folder(config["from"])
+    shallow = config.get("shallowLayers") or json.loads((folder / "config.json").read_text())["shallow_layers"]
+    t5 = T5ForConditionalGeneration.from_pretrained(folder)
+    return t5, Tokenizer.from_file(str(folder / "tokenizer.json")), shallow
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("run", type=Path, help="folder of a shallowdeep training run")
+    parser.add_argument("--test", type=Path, required=True, help="CSV file whose sources are decoded")
+    parser.add_argument("--test-source-column", help="default: that of the training data")
+    parser.add_argument("--output", type=Path, required=True, help="folder for the outputs and figures")
+    parser.add_argument("--max-new-tokens", type=int, default=64)
+    parser.add_argument("--threads", type=int, default=2)
+    args = parser.parse_args()
+
+    config = yaml.safe_load((args.run / "config.yaml").read_text())
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(config["seed"])
+    rng = random.Random(config["seed"])
+    t5, tokenizer, shallow_layers = begin(config)
+    prefix = config.get("prefix") or {"summarization": "summarize: "}.get(config["task"], "")
+    columns = {"source": config["sourceColumn"], "target": config["targetColumn"], "json": config["jsonReferences"]}
+    other = {
+        "source": config.get("validationSourceColumn") or columns["source"],
+        "target": config.get("validationTargetColumn") or columns["target"],
+        "json": config.get("validationJsonReferences", columns["json"]),
+    }
+    examples = read_examples(config["data"], columns, tokenizer, config, prefix)
+    validation = read_examples(config["validation"], other, tokenizer, config, prefix)
+
+    layers = (shallow_layers, t5.config.num_decoder_layers)
     model = ShallowDeep(t5, layers[0])
     optimiser = Adafactor(
         t5.parameters(), lr=1, scale_parameter=True, relative_step=False, warmup_init=False, weight_decay=0.0
