@@ -17,6 +17,13 @@ export const WEIGHTS_FILE = 'model.safetensors'
 /** Names of the files that a checkpoint's reader looks at; the weights may also be in shards ({@link SHARD_INDEX_FILE}). */
 export const CHECKPOINT_FILES = ['config.json', WEIGHTS_FILE, 'tokenizer.json', 'calibration.json'] as const
 
+/** Sizes that no sensible file exceeds: vocabularies are large, the rest is not. */
+export const MAX_JSON_BYTES = {
+  'config.json': 16e6,
+  'tokenizer.json': 256e6,
+  'calibration.json': 16e6,
+} as const
+
 /** What a checkpoint's folder holds beside the weights. */
 export interface CheckpointAttachments {
   /** The parsed tokenizer.json, in the Hugging Face format; unchecked beyond being an object. */
@@ -140,5 +147,15 @@ export function missingFile(name: string, source: string): ShallowDeepError {
     message: `${source}: expected a file ${name}, there is none`,
     hint: `a checkpoint has config.json and ${WEIGHTS_FILE} (or ${SHARD_INDEX_FILE} and its shards); one as .bin must be converted`,
     details: { source, name },
+  })
+}
+
+/** The error for a file beyond any sense. */
+export function tooLarge(path: string, sizeBytes: number, maxBytes: number): ShallowDeepError {
+  return new ShallowDeepError({
+    code: 'checkpoint.too-large',
+    message: `${path} has ${sizeBytes} bytes, expected at most ${maxBytes}`,
+    hint: 'is it the right file?',
+    details: { path, sizeBytes, maxBytes },
   })
 }

@@ -4,6 +4,7 @@ import { stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { ShallowDeepError } from '../errors.js'
 import {
+  MAX_JSON_BYTES,
   missingFile,
   parseAttachments,
   parseConfigJson,
@@ -16,7 +17,7 @@ import { findPublished, hasErrorCode, publishFolder, readIfPresent } from './pub
 import { readRun, RUN_INDEX_FILE } from './run.node.js'
 import { openSafetensorsFile } from './safetensorsFile.node.js'
 import type { OpenSafetensorsFile } from './safetensorsFile.node.js'
-import { checkShards, parseShardIndex, SHARD_INDEX_FILE } from './shards.js'
+import { checkShards, MAX_INDEX_BYTES, parseShardIndex, SHARD_INDEX_FILE } from './shards.js'
 import { readWeights } from './weights.js'
 import type { ModelWeights } from './weights.js'
 
@@ -82,10 +83,6 @@ interface OpenedFolder {
   readonly weights: readonly OpenSafetensorsFile[]
 }
 
-/** Sizes that no sensible file exceeds: vocabularies are large, the rest is not. */
-const MAX_BYTES = { 'config.json': 16e6, 'tokenizer.json': 256e6, 'calibration.json': 16e6 }
-const MAX_INDEX_BYTES = 64e6
-
 /** Opens one published state. A published folder never changes but as a whole, so its identity tells. */
 async function openFolder(path: string): Promise<OpenedFolder> {
   for (let attempt = 0; ; attempt++) {
@@ -124,7 +121,7 @@ async function openFolder(path: string): Promise<OpenedFolder> {
 
 async function readFiles(folder: string): Promise<ReadonlyMap<string, Uint8Array>> {
   const files = new Map<string, Uint8Array>()
-  for (const [name, maxBytes] of Object.entries(MAX_BYTES)) {
+  for (const [name, maxBytes] of Object.entries(MAX_JSON_BYTES)) {
     const bytes = await readIfPresent(join(folder, name), maxBytes)
     if (bytes) files.set(name, bytes)
   }

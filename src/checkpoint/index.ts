@@ -1,4 +1,5 @@
 // Checkpoints on buffers: safetensors, half precision, and the mapping to the Hugging Face layout. Folders: index.node.ts.
+export * from './fetchFiles.js'
 export * from './files.js'
 export * from './float16.js'
 export * from './json.js'

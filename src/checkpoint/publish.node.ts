@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { ShallowDeepError } from '../errors.js'
-import type { FileContent } from './files.js'
+import { tooLarge, type FileContent } from './files.js'
 
 /** Contents of the files of one folder, by name; names without separators. */
 export type FolderContents = ReadonlyMap<string, FileContent>
@@ -136,12 +136,7 @@ export async function readIfPresent(path: string, maxBytes: number): Promise<Uin
   try {
     const { size } = await stat(path)
     if (size <= maxBytes) return await readFile(path)
-    throw new ShallowDeepError({
-      code: 'checkpoint.too-large',
-      message: `${path} has ${size} bytes, expected at most ${maxBytes}`,
-      hint: 'is it the right file?',
-      details: { path, sizeBytes: size, maxBytes },
-    })
+    throw tooLarge(path, size, maxBytes)
   } catch (error) {
     if (hasErrorCode(error, 'ENOENT', 'ENOTDIR')) return undefined
     throw error instanceof ShallowDeepError ? error : asReadFailure(error, path)

@@ -9,6 +9,9 @@ import { quoteName } from './tensor.js'
 /** Name of the index file. */
 export const SHARD_INDEX_FILE = 'model.safetensors.index.json'
 
+/** A size that no sensible index exceeds. */
+export const MAX_INDEX_BYTES = 64e6
+
 /** A plain name: an index must not lead out of its folder. */
 const shardName = z
   .string()

@@ -2,7 +2,6 @@
 // choice.
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { parseCalibration } from '../calibration/index.js'
 import { readCheckpointFolder, readRun, RUN_INDEX_FILE } from '../checkpoint/index.node.js'
 import type { ModelConfig } from '../config/index.js'
 import { ShallowDeepError } from '../errors.js'
@@ -13,7 +12,7 @@ import {
   type EngineDescription,
   type EngineOptions,
 } from './openEngine.node.js'
-import { openTokenizer } from '../tokenizer/index.js'
+import { openText } from './textCheckpoint.js'
 
 export interface OpenCheckpointOptions extends EngineOptions {
   /** A shallow exit in place of the checkpoint's own S. Neutral: undefined. */
@@ -31,8 +30,8 @@ export interface OpenedCheckpoint extends TextModel {
 }
 
 /**
- * Opens a checkpoint's folder, or the best checkpoint of a training run's folder. Throws what reading folders, opening
- * engines ({@link openEngine}) and opening tokenizers throws, and `checkpoint.no-tokenizer`.
+ * Opens a checkpoint's folder, or the best checkpoint of a training run's folder. Throws what reading folders,
+ * {@link openEngine} and {@link openText} throw.
  */
 export async function openCheckpoint(
   path: string,
@@ -41,19 +40,8 @@ export async function openCheckpoint(
   const { shallowLayers, ...engineOptions } = options
   checkEngineOptions(engineOptions)
   const folder = await findCheckpoint(path)
-  const { config, weights, tokenizerJson, calibration } = await readCheckpointFolder(folder, {
-    shallowLayers,
-  })
-  if (tokenizerJson === undefined) {
-    throw new ShallowDeepError({
-      code: 'checkpoint.no-tokenizer',
-      message: `${folder} has no tokenizer.json`,
-      hint: 'put the tokenizer of the model there',
-      details: { folder },
-    })
-  }
-  const tokenizer = openTokenizer(tokenizerJson, join(folder, 'tokenizer.json'))
-  const saved = calibration && parseCalibration(calibration, join(folder, 'calibration.json'))
+  const checkpoint = await readCheckpointFolder(folder, { shallowLayers })
+  const { config, weights, tokenizer, calibration } = openText(checkpoint, folder)
   const { engine, backend } = await openEngine({ config, weights }, engineOptions)
   return {
     folder,
@@ -61,7 +49,7 @@ export async function openCheckpoint(
     tokenizer,
     engine,
     backend,
-    ...(saved && { calibration: saved }),
+    ...(calibration && { calibration }),
     dispose: () => engine.dispose(),
   }
 }
