@@ -136,6 +136,9 @@ describe('a checkpoint over HTTP', () => {
     const reason = new Error('enough')
     const aborted = AbortSignal.abort(reason)
     await assert.rejects(fetchCheckpointFiles(`${origin}/v10`, { signal: aborted }), reason)
+    // Also where an own fetch does not look at the signal.
+    const fetch = (url: string) => Promise.resolve(new Response(`${requests.push(url)}`))
+    await assert.rejects(fetchCheckpointFiles('/here', { signal: aborted, fetch }), reason)
     assert.deepEqual(requests, [])
     const controller = new AbortController()
     const { signal } = controller
