@@ -2,7 +2,7 @@
 // tfjs itself falls back to the next backend it knows when one fails; here that is an error. backend.node.ts adds
 // what Node has beyond the browser.
 import * as tf from '@tensorflow/tfjs'
-import { getThreadsCount, setThreadsCount, setWasmPaths } from '@tensorflow/tfjs-backend-wasm'
+import { setWasmPaths } from '@tensorflow/tfjs-backend-wasm'
 import { ShallowDeepError } from '../../errors.js'
 
 /** The backends a user can name. `node` and `node-gpu` are TensorFlow's C library under Node. */
@@ -24,9 +24,9 @@ export interface ChosenBackend {
 export interface BrowserBackendOptions {
   /** Neutral: undefined, which takes wasm. */
   readonly backend?: BackendName
-  /** wasm only. Neutral: undefined, which takes what the browser allows. */
+  /** One is all that tfjs has in a browser. Neutral: undefined. */
   readonly threads?: number
-  /** The folder, as a URL ending in `/`, from which the three `.wasm` files are served. Neutral: beside the script. */
+  /** The folder, as a URL ending in `/`, from which the `.wasm` files are served. Neutral: beside the script. */
   readonly wasmPath?: string
 }
 
@@ -51,18 +51,19 @@ export async function chooseBackend(options: BrowserBackendOptions = {}): Promis
  * Makes wasm current and returns it. `reason` is passed on, with a word on SIMD. Throws as `chooseBackend` does.
  */
 export async function activateWasm(options: BrowserBackendOptions, reason: string): Promise<ChosenBackend> {
+  requireOneThread('wasm', options.threads)
   if (options.wasmPath !== undefined && !hasStarted('wasm')) setWasmPaths(options.wasmPath)
   const hasSimd = await tf.env().getAsync('WASM_HAS_SIMD_SUPPORT')
-  const hasThreads = await tf.env().getAsync('WASM_HAS_MULTITHREAD_SUPPORT')
-  if (!hasThreads) requireOneThread('wasm', options.threads)
-  if (options.threads !== undefined && hasThreads) setThreadsCount(options.threads)
+  // In isolated pages tfjs 4.22 would take its build with threads, which computes on one all the same (its pool answers 1)
+  // and starts eight workers that never run.
+  tf.env().set('WASM_HAS_MULTITHREAD_SUPPORT', false)
   await activate('wasm', 'check that the .wasm files are where wasmPath says')
   const simd = hasSimd ? 'SIMD' : 'no SIMD'
   return {
     name: 'wasm',
     reason: hasSimd ? reason : `${reason}; this machine has no wasm SIMD, so it is slow`,
     versions: { tfjs: tf.version.tfjs, wasm: `${tf.version.tfjs} (${simd})` },
-    threads: hasThreads ? getThreadsCount() : 1,
+    threads: 1,
   }
 }
 
@@ -116,7 +117,7 @@ export function requireOneThread(name: string, threads: number | undefined): voi
   throw new ShallowDeepError({
     code: 'engine.threads-unsupported',
     message: `backend ${name} has one thread here, but ${threads} were asked for`,
-    hint: 'leave the number of threads out, or use a backend with threads (node under Node, wasm in an isolated page)',
+    hint: 'leave the number of threads out, or use a backend with threads (node under Node)',
     details: { backend: name, threads },
   })
 }
