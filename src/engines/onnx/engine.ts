@@ -18,12 +18,15 @@ export interface OnnxEngineOptions extends PrecisionOptions {
   readonly runtime: OnnxRuntime
   /**
    * Whether the runtime writes results into the tensors it is given for them: onnxruntime-node does, onnxruntime-web does
-   * not, and caches are copied there. Neutral: true.
+   * not, and caches are copied there. Neutral: undefined, by which of the two it is.
    */
   readonly writesInPlace?: boolean
-  /** What the runtime computes on, as the engine's `info` is to say it. Neutral: cpu. */
+  /** What the runtime computes on, as the engine's `info` is to say it. Neutral: cpu, or wasm with onnxruntime-web. */
   readonly backend?: string
-  /** Threads inside one operation. Neutral: 1. */
+  /**
+   * Threads inside one operation. Neutral: 1. onnxruntime-web has them in isolated pages only, and takes their number from
+   * its own `env.wasm.numThreads`.
+   */
   readonly threads?: number
 }
 
@@ -33,11 +36,13 @@ export interface OnnxEngineOptions extends PrecisionOptions {
  * Throws `engine.missing-weight` and `engine.wrong-shape` where the weights are not those of `config`.
  */
 export async function createOnnxEngine(options: OnnxEngineOptions): Promise<DecoderEngine> {
-  const { config, weights, dtype = 'float32', keepFloat, backend = 'cpu', threads = 1 } = options
+  const { config, weights, runtime, dtype = 'float32', keepFloat, threads = 1 } = options
+  const isWeb = runtime.env?.versions?.web !== undefined
+  const { writesInPlace = !isWeb, backend = isWeb ? 'wasm' : 'cpu' } = options
   checkWeights(config, weights)
   const { shallowLayers, decoderLayers, vocabSize, decoderStartId, eosId, confidenceHead } = config
   const precisionOf = precisionFor({ dtype, keepFloat })
-  const graphs = new ModelGraphs({ config, weights, precisionOf }, options, {
+  const graphs = new ModelGraphs({ config, weights, precisionOf }, { runtime, writesInPlace }, {
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
     logSeverityLevel: 3,

@@ -17,13 +17,13 @@ export class ModelGraphs {
 
   constructor(
     private readonly model: GraphModel,
-    private readonly host: { readonly runtime: OnnxRuntime; readonly writesInPlace?: boolean },
+    private readonly host: { readonly runtime: OnnxRuntime; readonly writesInPlace: boolean },
     private readonly options: RuntimeSessionOptions,
   ) {}
 
   /** Whether results can be written into tensors that are given for them. */
   get writesInPlace(): boolean {
-    return this.host.writesInPlace ?? true
+    return this.host.writesInPlace
   }
 
   get config(): ModelConfig {

@@ -28,6 +28,8 @@ export interface RuntimeSessionOptions {
 
 /** The namespace of onnxruntime-node or onnxruntime-web. */
 export interface OnnxRuntime {
+  /** `versions.web` is onnxruntime-web's own mark. */
+  readonly env?: { readonly versions?: { readonly web?: string } }
   readonly InferenceSession: {
     create(model: Uint8Array, options?: RuntimeSessionOptions): Promise<RuntimeSession>
   }

@@ -180,6 +180,21 @@ describe('the ONNX Runtime engine', () => {
     copying.dispose()
   })
 
+  it('knows onnxruntime-web, which does not write in place, by itself', async () => {
+    const web = await createOnnxEngine({ ...model, runtime: await import('onnxruntime-web') })
+    assert.equal(web.info.backend, 'wasm')
+    for (const policy of [full(), lossless(0.3)]) {
+      const [actual, expected] = await Promise.all(
+        [web, onnx].map((engine) => decodeAll(engine, [SOURCE, [8, 1]], { policy, maxNewTokens: 12 })),
+      )
+      for (const [row, { tokens, exits, confidences }] of actual.entries()) {
+        assert.deepEqual([tokens, exits], [expected[row].tokens, expected[row].exits])
+        assertSame(confidences, expected[row].confidences, 'confidence')
+      }
+    }
+    web.dispose()
+  })
+
   it('leaves a session as it was when a pass throws', async () => {
     let isBroken = true
     const encoded = await onnx.encode([SOURCE])
