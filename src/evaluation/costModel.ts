@@ -26,6 +26,12 @@ export interface ExitPattern {
   readonly numTokens: number
   /** Positions that the stack holds at most. Neutral: undefined, no bound. */
   readonly maxPending?: number
+  /**
+   * Probability, 0 to 1, that a pending token stands at its flush, each for itself; at the first that does not, what came
+   * after it is dropped and decoded again. A sequence then flushes before it ends. Neutral: undefined, all stand, and
+   * what is pending at the end never goes deep.
+   */
+  readonly agreement?: number
 }
 
 /** What a sequence costs by expectation. */
@@ -39,39 +45,97 @@ export interface ExpectedCost {
 }
 
 /**
- * The expected cost of a sequence, exact for tokens that leave independently of each other: the distribution of the number
- * of pending positions is carried from token to token. Throws `evaluation.exit-share` outside [0, 1].
+ * The expected cost of a sequence, exact for tokens that leave independently of each other. Throws
+ * `evaluation.exit-share` and `evaluation.agreement` outside [0, 1].
  */
 export function expectedCost(costs: SegmentCosts, pattern: ExitPattern): ExpectedCost {
-  const { exitShare, numTokens, maxPending = Infinity } = pattern
-  if (!(exitShare >= 0 && exitShare <= 1)) {
-    throw new ShallowDeepError({
-      code: 'evaluation.exit-share',
-      message: `expected a share of exits from 0 to 1, got ${exitShare}`,
-      details: { exitShare },
-    })
-  }
-  // Probabilities by the number of pending positions before a token.
-  let pending = [1]
-  let [deepMs, flushes, flushed] = [0, 0, 0]
-  for (let token = 0; token < numTokens; token++) {
-    const next = new Array<number>(pending.length + 1).fill(0)
-    for (const [count, probability] of pending.entries()) {
-      const leaving = count < maxPending ? probability * exitShare : 0
-      const staying = probability - leaving
-      next[count + 1] += leaving
-      next[0] += staying
-      flushes += staying
-      flushed += staying * (count + 1)
-      deepMs += staying * passCost(costs.deep, count + 1)
-    }
-    pending = next
-  }
+  const { exitShare, agreement, numTokens } = pattern
+  checkShare(exitShare, 'evaluation.exit-share', 'exits')
+  if (agreement !== undefined) checkShare(agreement, 'evaluation.agreement', 'tokens that stand')
+  const { ms, flushes, flushed } =
+    agreement === undefined ? costUnverified(costs, pattern) : costVerified(costs, { ...pattern, agreement })
   return {
-    msPerToken: costs.shallowMs + deepMs / numTokens,
+    msPerToken: ms / numTokens,
     flushesPerToken: flushes / numTokens,
     meanFlushSize: flushes > 0 ? flushed / flushes : null,
   }
+}
+
+/** Totals over a sequence, by expectation. */
+interface Totals {
+  ms: number
+  flushes: number
+  flushed: number
+}
+
+/** Carries the distribution of the number of pending positions from token to token. */
+function costUnverified(costs: SegmentCosts, pattern: ExitPattern): Totals {
+  const { exitShare, numTokens, maxPending = Infinity } = pattern
+  const totals = { ms: numTokens * costs.shallowMs, flushes: 0, flushed: 0 }
+  // Probabilities by the number of pending positions before a token.
+  let pending = [1]
+  for (let token = 0; token < numTokens; token++) {
+    const next = new Array<number>(Math.min(pending.length, maxPending) + 1).fill(0)
+    for (const [count, probability] of pending.entries()) {
+      const leaving = count < maxPending ? probability * exitShare : 0
+      const staying = probability - leaving
+      if (leaving > 0) next[count + 1] += leaving
+      next[0] += staying
+      addFlush(totals, costs, { probability: staying, positions: count + 1 })
+    }
+    pending = next
+  }
+  return totals
+}
+
+/**
+ * Carries the distribution of the number of tokens that are settled from flush to flush: with n pending positions, j + 1
+ * tokens are settled where the first of them to fall is the one after j that stand, and n + 1 where all stand.
+ */
+function costVerified(costs: SegmentCosts, pattern: ExitPattern & { readonly agreement: number }): Totals {
+  const { exitShare, agreement, numTokens, maxPending = Infinity } = pattern
+  const totals = { ms: 0, flushes: 0, flushed: 0 }
+  // Probabilities that a flush leaves this many tokens settled, an empty stack behind them.
+  const settled = new Array<number>(numTokens + 1).fill(0)
+  settled[0] = 1
+  for (let start = 0; start < numTokens; start++) {
+    const most = Math.min(maxPending, numTokens - start)
+    // Probabilities that at least this many are pending at the next flush, and that this many would stand.
+    let [reached, standing] = [settled[start], 1]
+    for (let count = 0; count <= most && reached > 0; count++) {
+      // A sequence that ends shallow is flushed without a further position.
+      const isEnd = start + count === numTokens
+      const going = count < most ? reached * exitShare : 0
+      const flushing = reached - going
+      const positions = isEnd ? count : count + 1
+      totals.ms += flushing * positions * costs.shallowMs
+      addFlush(totals, costs, { probability: flushing, positions })
+      settled[start + positions] += flushing * standing
+      if (count < most) settled[start + count + 1] += going * standing * (1 - agreement)
+      standing *= agreement
+      reached = going
+    }
+  }
+  return totals
+}
+
+function addFlush(
+  totals: Totals,
+  costs: SegmentCosts,
+  { probability, positions }: { readonly probability: number; readonly positions: number },
+): void {
+  totals.ms += probability * passCost(costs.deep, positions)
+  totals.flushes += probability
+  totals.flushed += probability * positions
+}
+
+function checkShare(share: number, code: string, what: string): void {
+  if (share >= 0 && share <= 1) return
+  throw new ShallowDeepError({
+    code,
+    message: `expected a share of ${what} from 0 to 1, got ${share}`,
+    details: { share },
+  })
 }
 
 /**

@@ -43,6 +43,41 @@ function simulate(
   return { msPerToken: ms / numAll, flushesPerToken: flushes / numAll, meanFlushSize: flushed / flushes }
 }
 
+/** Plays sequences whose flushes look at what is pending, token by token: what falls is decoded again. */
+function simulateVerified(
+  costs: SegmentCosts,
+  pattern: { exitShare: number; numTokens: number; maxPending?: number; agreement: number },
+  numSequences: number,
+) {
+  const { exitShare, numTokens, maxPending = Infinity, agreement } = pattern
+  const random = new Random(6)
+  let [ms, flushes, flushed] = [0, 0, 0]
+  for (let sequence = 0; sequence < numSequences; sequence++) {
+    let [settled, pending] = [0, 0]
+    const flush = (positions: number) => {
+      ms += passCost(costs.deep, positions)
+      flushes++
+      flushed += positions
+      let standing = 0
+      while (standing < pending && random.uniform() < agreement) standing++
+      // The deep exit's token comes in place of the one that fell, or after all.
+      settled += Math.min(standing + 1, positions)
+      pending = 0
+    }
+    while (settled < numTokens) {
+      if (settled + pending === numTokens) {
+        flush(pending)
+        continue
+      }
+      ms += costs.shallowMs
+      if (pending < maxPending && random.uniform() < exitShare) pending++
+      else flush(pending + 1)
+    }
+  }
+  const numAll = numSequences * numTokens
+  return { msPerToken: ms / numAll, flushesPerToken: flushes / numAll, meanFlushSize: flushed / flushes }
+}
+
 describe('expected cost of early exits', () => {
   for (const pattern of [
     { exitShare: 0.3, numTokens: 12 },
@@ -60,6 +95,34 @@ describe('expected cost of early exits', () => {
       assert.ok(Math.abs(played.meanFlushSize / expected.meanFlushSize! - 1) < 0.02)
     })
   }
+
+  for (const pattern of [
+    { exitShare: 0.6, numTokens: 12, agreement: 0.9 },
+    { exitShare: 0.9, numTokens: 25, agreement: 0.7 },
+    { exitShare: 0.9, numTokens: 25, agreement: 0.7, maxPending: 2 },
+    { exitShare: 1, numTokens: 6, agreement: 0.5 },
+    { exitShare: 0.8, numTokens: 9, agreement: 0, maxPending: 9 },
+    { exitShare: 0.5, numTokens: 3, agreement: 1, maxPending: 0 },
+  ]) {
+    it(`where flushes verify is what a simulation comes to: ${JSON.stringify(pattern)}`, () => {
+      const expected = expectedCost(COSTS, pattern)
+      const played = simulateVerified(COSTS, pattern, 20_000)
+      assert.ok(Math.abs(played.msPerToken / expected.msPerToken - 1) < 0.01)
+      assert.ok(Math.abs(played.flushesPerToken / expected.flushesPerToken - 1) < 0.02)
+      assert.ok(Math.abs(played.meanFlushSize / expected.meanFlushSize! - 1) < 0.02)
+    })
+  }
+
+  it('where all stands differs from what is not verified by the flush at the end alone', () => {
+    const pattern = { exitShare: 0.5, numTokens: 1 }
+    assert.equal(expectedCost(COSTS, { ...pattern, agreement: 1 }).msPerToken, 1 + 5)
+    assert.equal(expectedCost(COSTS, pattern).msPerToken, 1 + 5 / 2)
+    // None leave: nothing is pending at the end.
+    assert.deepEqual(
+      expectedCost(COSTS, { exitShare: 0, numTokens: 7, agreement: 0.3 }),
+      expectedCost(COSTS, { exitShare: 0, numTokens: 7 }),
+    )
+  })
 
   it('of long sequences and linear passes a + b n is S + (1 - p) a + b, whatever the sizes of flushes', () => {
     const costs = { shallowMs: 2, deep: [1, 3].map((positions) => ({ positions, ms: 7 + 0.5 * positions })) }
@@ -111,6 +174,8 @@ describe('expected cost of early exits', () => {
   it('refuses a share outside [0, 1]', () => {
     for (const exitShare of [-0.1, 1.1, NaN]) {
       assert.throws(() => expectedCost(COSTS, { exitShare, numTokens: 3 }), { code: 'evaluation.exit-share' })
+      const verified = { exitShare: 0.5, numTokens: 3, agreement: exitShare }
+      assert.throws(() => expectedCost(COSTS, verified), { code: 'evaluation.agreement' })
     }
   })
 })

@@ -28,7 +28,13 @@ export class ScriptedEngine implements DecoderEngine {
     eosId: EOS,
   } as const
 
-  constructor(private readonly scripts: readonly (readonly ScriptedStep[])[]) {}
+  /** @param passMs what a pass of some layers over some positions costs, with its exit or past it */
+  constructor(
+    private readonly scripts: readonly (readonly ScriptedStep[])[],
+    private readonly passMs: (numLayers: number, numPositions: number, isExit: boolean) => number = (
+      layers,
+    ) => layers,
+  ) {}
 
   async encode(sources: readonly ArrayLike<number>[]) {
     this.clockMs += 10 * sources.length
@@ -52,7 +58,8 @@ export class ScriptedEngine implements DecoderEngine {
           const from = lengths[row][segment]
           const to = segment === 0 ? pushed[row] : lengths[row][segment - 1]
           lengths[row][segment] = to
-          this.clockMs += exits[segment] - (segment === 0 ? 0 : exits[segment - 1])
+          const numLayers = exits[segment] - (segment === 0 ? 0 : exits[segment - 1])
+          this.clockMs += this.passMs(numLayers, to - from, exit !== undefined)
           if (!exit) return []
           const isDeep = exits[segment] === DECODER_LAYERS
           return scripts[row].slice(from, to).map(({ shallow, confidence, deep }) => ({
