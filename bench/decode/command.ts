@@ -14,7 +14,7 @@ import { thisMachine } from '../machine.js'
 import { writeResult } from '../output.js'
 import type { CellResult } from './cellResult.js'
 import { BENCH_POLICIES, ENGINE_TARGETS, planCells, planEngines, type EngineSpec } from './plan.js'
-import { SHAPE_NAMES } from './shapes.js'
+import { SHAPE_NAMES, shapeConfig, type ShapeName } from './shapes.js'
 
 const positive = z.number().int().positive()
 const share = z.number().min(0).max(1)
@@ -133,6 +133,8 @@ export const createCommand = defineCommand({
       import('./runBench.js'),
       import('./exitTrace.js'),
     ])
+    // Refuses a shape without such a layer while nothing has been done.
+    for (const name of shapesOf(options)) shapeConfig(name, options.shallowLayers)
     const trace = options.trace === undefined ? undefined : await readTrace(options.trace)
     await checkEngines(engines)
     const { rows: bandwidth, bandwidthOf } = await bandwidthFor(
@@ -180,15 +182,20 @@ export const createCommand = defineCommand({
   },
 })
 
+/** The shapes to measure; none beside a checkpoint. */
+function shapesOf({ checkpoint, shapes = ['t5-small'] }: Options): readonly ShapeName[] {
+  return checkpoint === undefined ? shapes : []
+}
+
 /** The models, one after the other, so that one's weights are gone before the next one's are made. */
 async function* modelsOf(options: Options, first: EngineSpec) {
   const { randomModel, trainedModel } = await import('./benchModel.js')
-  const { checkpoint, data, shapes = ['t5-small'] } = options
+  const { checkpoint, data } = options
   if (checkpoint !== undefined) {
     yield await trainedModel(checkpoint, { ...options, data: data!, first })
     return
   }
-  for (const name of shapes) yield randomModel(name, options)
+  for (const name of shapesOf(options)) yield randomModel(name, options)
 }
 
 /** GB/s by number of threads, as given or as measured. */

@@ -54,7 +54,7 @@ interface ReplayedRow {
   length: number
   /** Positions through the first and the second segment. */
   readonly done: [number, number]
-  /** By position: the token of one that left, until a flush has settled it. */
+  /** By position: the token of one that left when it was last at the shallow exit. */
   drafts: Map<number, number>
 }
 
@@ -94,9 +94,6 @@ class ReplaySession implements DecoderSession {
     for (const segment of replayed.done.keys()) {
       replayed.done[segment] = Math.min(replayed.done[segment], length)
     }
-    for (const position of replayed.drafts.keys()) {
-      if (position >= length) replayed.drafts.delete(position)
-    }
     this.session.truncate(row, length)
   }
 
@@ -116,7 +113,6 @@ class ReplaySession implements DecoderSession {
   private sayDeep({ trace, drafts }: ReplayedRow, position: number, choice: ExitChoice): ExitChoice {
     const draft = drafts.get(position)
     if (draft === undefined) return choice
-    drafts.delete(position)
     return { ...choice, token: trace.agrees(position) ? draft : (draft + 1) % this.vocabSize }
   }
 }
@@ -124,5 +120,6 @@ class ReplaySession implements DecoderSession {
 function sayShallow({ trace, drafts }: ReplayedRow, position: number, choice: ExitChoice): ExitChoice {
   const leaves = trace.leaves(position)
   if (leaves) drafts.set(position, choice.token)
+  else drafts.delete(position)
   return { ...choice, top1: leaves ? 1 : 0, top2: 0 }
 }

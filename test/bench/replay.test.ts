@@ -82,16 +82,33 @@ describe('replayed exits', () => {
     ))
 
   it('lossless takes back the first draft that the trace disagrees with, and decodes on from there', async () => {
-    const trace: ExitTrace = { leaves: (position) => position < 4, agrees: (position) => position !== 2 }
+    const asked: number[] = []
+    const trace: ExitTrace = {
+      leaves: (position) => asked.push(position) > 0 && position < 4,
+      agrees: (position) => position !== 2,
+    }
     const engine = stubborn()
     const [result] = await replay([trace], lossless(), { maxNewTokens: 6, engine })
     // Four drafts, flushed with the fifth position; the third is wrong, and its successor left again.
     assert.deepEqual(result.flushes, [5, 2, 1])
     assert.deepEqual(result.exits, ['shallow', 'shallow', 'deep', 'shallow', 'deep', 'deep'])
     assert.equal(result.retracted, 2)
+    assert.deepEqual(asked, [0, 1, 2, 3, 4, 3, 4, 5])
     assert.ok(engine.log.includes('truncate 0 3'))
     // The draft was 20 + 3; another token stands in its place.
     assert.deepEqual(result.tokens.slice(0, 3), [21, 22, 24])
+  })
+
+  it('what was taken back is forgotten: a position that leaves no more gets its own deep token', async () => {
+    let isFirst = true
+    const trace: ExitTrace = {
+      leaves: (position) => isFirst && position < 4,
+      agrees: () => (isFirst = false),
+    }
+    const [result] = await replay([trace], lossless(), { maxNewTokens: 4 })
+    assert.deepEqual(result.flushes, [4, 1, 1, 1])
+    // Deep tokens are 60 and the number of tokens before; the end at the third is a token like any other here.
+    assert.deepEqual(result.tokens, [22, 62, EOS, 64])
   })
 
   it('a bound of the stack still forces a flush', async () => {
