@@ -126,6 +126,12 @@ export const decodingOptionsSchema = z
         'policy rollback: undo a shallow token that the deep exit gives a cross-entropy above this, in nats; default 2',
       ),
     calibrator: z.string().default('beta-mixture').describe('what adapts the threshold'),
+    profit: z
+      .union([z.enum(['off', 'measured']), z.string().min(1).meta({ placeholder: 'file' })])
+      .default('off')
+      .describe(
+        'measured: decode as full where early exits would cost more than they save here; or a file of such costs',
+      ),
     batchSize: z.number().int().positive().default(1).describe('sequences decoded together'),
     ...selectionShape,
     ...loopShape,
@@ -138,6 +144,10 @@ export const decodingOptionsSchema = z
   .refine(({ policy, rollbackBound }) => policy === 'rollback' || rollbackBound === undefined, {
     path: ['rollbackBound'],
     message: 'belongs to policy rollback only',
+  })
+  .refine(({ profit, policy }) => profit === 'off' || (policy !== 'full' && policy !== 'static'), {
+    path: ['profit'],
+    message: 'belongs to policies free, rollback and lossless, which may exit early or not',
   })
   .refine(({ beams, policy }) => beams === 1 || policy === 'full' || policy === 'static', {
     path: ['beams'],

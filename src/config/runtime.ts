@@ -125,8 +125,14 @@ export const policyShape = {
   threshold: loop.threshold,
   rollbackBound: loop.rollbackBound,
   calibrator: loop.calibrator.meta({ placeholder: 'name' }),
+  profit: loop.profit,
   flushAtEnd: loop.flushAtEnd,
   ...loopShape,
+  // Without a default, so that a bound that was asked for is told from none.
+  maxPending: loop.maxPending
+    .unwrap()
+    .optional()
+    .describe(`${loop.maxPending.description}; default: what profit picks, else none`),
   temperature: loop.temperature,
   topK: loop.topK,
   topP: loop.topP,

@@ -13,6 +13,7 @@ import {
 } from '../decoding/index.js'
 import type { Metric } from '../metrics/index.js'
 import { areaUnderCurves } from './area.js'
+import type { ProfitRule } from './profitRule.js'
 import { measure, type MeasuredSetting, type Measurement, type MeasureOptions } from './measure.js'
 import type { AblationResult, EvaluatedOutput, EvaluationResult } from './results.js'
 import { summarise, type SummaryContext } from './summarise.js'
@@ -45,12 +46,14 @@ export async function evaluate(
     readonly baseline: boolean
     /** How tokens are taken, of the baseline too. Neutral: greedily. */
     readonly selection?: Selection
+    /** Decides for each sequence between the policy and full decoding. Neutral: undefined, always the policy. */
+    readonly profit?: ProfitRule
     /** Called once with what the policy answered to each example, its tokens and times. Neutral: undefined. */
     readonly onPredictions?: (predictions: readonly Prediction[]) => void
   },
 ): Promise<EvaluationResult> {
-  const { createPolicy, baseline, loop, selection } = options
-  const own: MeasuredSetting = { ...loop, selection, name: createPolicy().name, createPolicy }
+  const { createPolicy, baseline, loop, selection, profit } = options
+  const own: MeasuredSetting = { ...loop, selection, profit, name: createPolicy().name, createPolicy }
   const settings = baseline ? [{ ...fullSetting(loop), selection }, own] : [own]
   const measurements = await measureExamples(options, settings)
   const context = contextOf(options, baseline ? measurements[0] : undefined)

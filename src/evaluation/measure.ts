@@ -9,6 +9,7 @@ import {
   type Policy,
   type RowResult,
 } from '../decoding/index.js'
+import { decodeByProfit, type ProfitDecision, type ProfitRule } from './profitRule.js'
 
 /** One way to decode, to be measured. */
 export interface MeasuredSetting extends Omit<
@@ -19,6 +20,8 @@ export interface MeasuredSetting extends Omit<
   readonly name: string
   /** Makes the policy; a fresh one for the warm-up, so that a calibrator starts the measurement untouched. */
   readonly createPolicy: () => Policy
+  /** Decides how each sequence is decoded; it learns from the warm-up too. Neutral: undefined, as the policy says. */
+  readonly profit?: ProfitRule
 }
 
 /** One sequence as it was decoded and timed. */
@@ -27,6 +30,8 @@ export interface TimedSequence {
   readonly encoderMs: number
   /** Everything after the encoder, up to the end of the sequence. */
   readonly decodingMs: number
+  /** What a profit rule decided for it. */
+  readonly decision?: ProfitDecision
 }
 
 /** All sequences of one setting, in the order of the examples. */
@@ -56,7 +61,7 @@ export async function measure(options: MeasureOptions): Promise<Measurement[]> {
   const { engine, sources, settings, warmUp = 3, now = () => performance.now(), onExample, signal } = options
   const run = (setting: MeasuredSetting, policy: Policy, index: number) => {
     const options = { ...loopOptions(setting), policy, firstOrdinal: index, signal }
-    return timeSequence({ engine, source: sources[index], options, now })
+    return timeSequence({ engine, source: sources[index], options, profit: setting.profit, now })
   }
   for (const setting of settings) {
     const policy = setting.createPolicy()
@@ -81,7 +86,7 @@ export async function measure(options: MeasureOptions): Promise<Measurement[]> {
   }))
 }
 
-function loopOptions({ name: _name, createPolicy: _createPolicy, ...loop }: MeasuredSetting) {
+function loopOptions({ name: _name, createPolicy: _create, profit: _profit, ...loop }: MeasuredSetting) {
   return loop
 }
 
@@ -89,15 +94,20 @@ async function timeSequence(job: {
   readonly engine: DecoderEngine
   readonly source: ArrayLike<number>
   readonly options: DecodeOptions
+  readonly profit: ProfitRule | undefined
   readonly now: () => number
 }): Promise<TimedSequence> {
-  const { engine, source, options, now } = job
+  const { engine, source, options, profit, now } = job
   const start = now()
   let encodedAt = start
   let result: RowResult | undefined
-  for await (const event of decode(engine, [source], options)) {
+  const events = profit
+    ? decodeByProfit(engine, [source], { ...options, profit })
+    : decode(engine, [source], options)
+  for await (const event of events) {
     if (event.type === 'encoded') encodedAt = now()
     else if (event.type === 'end') result = event.result
   }
-  return { result: result!, encoderMs: encodedAt - start, decodingMs: now() - encodedAt }
+  const timed = { result: result!, encoderMs: encodedAt - start, decodingMs: now() - encodedAt }
+  return profit?.last ? { ...timed, decision: profit.last } : timed
 }

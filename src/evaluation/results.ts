@@ -48,6 +48,24 @@ export interface ExitsResult {
   readonly meanFlushSize: number | null
 }
 
+/** What a profit rule decided, sequence by sequence. */
+export interface ProfitResult {
+  /** Sequences that were decoded as full, and with early exits. */
+  readonly full: number
+  readonly early: number
+  /** Of the latter, those that were to see whether early exits pay by now. */
+  readonly trials: number
+  /** The last decision, and what it rests on: expected costs, and the share of tokens expected to leave early. */
+  readonly last: {
+    readonly isFull: boolean
+    /** The stack's bound; null where there is none, or no stack. */
+    readonly maxPending: number | null
+    readonly msPerToken: number
+    readonly fullMsPerToken: number
+    readonly exitShare: number
+  }
+}
+
 /** One token of an output. */
 export interface OutputToken {
   /** The text that it adds, leading space included; '' where it adds none (part of a character, end of sequence). */
@@ -107,6 +125,8 @@ export interface EvaluationResult {
   /** The same with the encoder's time on both sides. */
   readonly speedupWithEncoder: number | null
 
+  /** What the profit rule decided; absent where it was off or stood aside. */
+  readonly profit?: ProfitResult
   /** For reports: how tokens were taken (beams, lengthPenalty, temperature, seed, ...); absent = greedily. */
   readonly selection?: Readonly<Record<string, number | boolean | null>>
   /** For reports: what to call this row where policy and threshold do not tell rows apart. */
@@ -217,6 +237,20 @@ export const evaluationResultSchema: z.ZodType<EvaluationResult> = z.strictObjec
   }),
   speedup: time.nullable(),
   speedupWithEncoder: time.nullable(),
+  profit: z
+    .strictObject({
+      full: count,
+      early: count,
+      trials: count,
+      last: z.strictObject({
+        isFull: z.boolean(),
+        maxPending: count.nullable(),
+        msPerToken: time,
+        fullMsPerToken: time,
+        exitShare: unit,
+      }),
+    })
+    .optional(),
   selection: z.record(z.string(), z.union([z.number(), z.boolean(), z.null()])).optional(),
   label: z.string().optional(),
   shallowLayers: z.number().int().positive().optional(),

@@ -3,7 +3,13 @@ import { calibrate } from '../calibration/index.js'
 import type { DecoderEngine } from '../decoding/index.js'
 import type { Metric } from '../metrics/index.js'
 import type { Measurement, TimedSequence } from './measure.js'
-import type { EvaluationResult, EvidenceSummary, ExitsResult, LatencyResult } from './results.js'
+import type {
+  EvaluationResult,
+  EvidenceSummary,
+  ExitsResult,
+  LatencyResult,
+  ProfitResult,
+} from './results.js'
 import { scoreTexts } from './score.js'
 
 /** What stays the same for all rows of an evaluation. */
@@ -41,6 +47,7 @@ export function summarise(measurement: Measurement, context: SummaryContext): Ev
     speedupWithEncoder: context.full
       ? msPerToken(context.full.sequences, true) / msPerToken(sequences, true)
       : null,
+    ...profitOf(sequences),
     ...(setting.selection &&
       Object.keys(setting.selection.settings).length > 0 && { selection: setting.selection.settings }),
     label: setting.name,
@@ -108,6 +115,27 @@ function summariseExits(sequences: readonly TimedSequence[], info: DecoderEngine
     agreement: evidence.length > 0 ? evidence.filter(({ agree }) => agree).length / evidence.length : null,
     flushes: flushes.length,
     meanFlushSize: flushes.length > 0 ? sum(flushes) / flushes.length : null,
+  }
+}
+
+/** What a profit rule decided, where there was one. */
+function profitOf(sequences: readonly TimedSequence[]): { readonly profit?: ProfitResult } {
+  const decisions = sequences.flatMap(({ decision }) => decision ?? [])
+  const last = decisions.at(-1)
+  if (last === undefined) return {}
+  return {
+    profit: {
+      full: decisions.filter(({ isFull }) => isFull).length,
+      early: decisions.filter(({ isFull }) => !isFull).length,
+      trials: decisions.filter(({ reason }) => reason === 'trial').length,
+      last: {
+        isFull: last.isFull,
+        maxPending: last.isFull ? null : last.maxPending,
+        msPerToken: last.msPerToken,
+        fullMsPerToken: last.fullMsPerToken,
+        exitShare: last.exitShare,
+      },
+    },
   }
 }
 

@@ -11,6 +11,7 @@ import {
   type Policy,
 } from '../decoding/index.js'
 import { ShallowDeepError } from '../errors.js'
+import { decodeByProfit, type ProfitRule } from '../evaluation/index.js'
 import { IncrementalDetokeniser, type Tokenizer } from '../tokenizer/index.js'
 
 /** A model that reads and writes text. */
@@ -27,6 +28,8 @@ export interface GenerateOptions extends Omit<DecodeOptions, 'createTextStream'>
   readonly prefix?: string
   /** Input tokens, `</s>` included; longer inputs are cut. Default 512. */
   readonly maxSourceLength?: number
+  /** Decides, text by text or batch by batch, between the policy and full decoding. Neutral: undefined, the policy. */
+  readonly profit?: ProfitRule
   /** Called for each text that was cut. */
   readonly onTruncated?: (row: number) => void
 }
@@ -40,14 +43,15 @@ export function generate(
   text: string | readonly string[],
   options: GenerateOptions,
 ): AsyncGenerator<DecodeEvent, void, void> {
-  const { prefix = '', maxSourceLength = 512, onTruncated, ...rest } = options
+  const { prefix = '', maxSourceLength = 512, profit, onTruncated, ...rest } = options
   const texts = typeof text === 'string' ? [text] : text
   const sources = texts.map((source, row) => {
     const { ids, isTruncated } = encodeText(tokenizer, prefix + source, maxSourceLength)
     if (isTruncated) onTruncated?.(row)
     return ids
   })
-  return decode(engine, sources, { ...rest, createTextStream: () => new IncrementalDetokeniser(tokenizer) })
+  const decoding = { ...rest, createTextStream: () => new IncrementalDetokeniser(tokenizer) }
+  return profit ? decodeByProfit(engine, sources, { ...decoding, profit }) : decode(engine, sources, decoding)
 }
 
 /**

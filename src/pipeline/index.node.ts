@@ -1,10 +1,12 @@
 // The parts that open folders and write training runs.
 export * from './compareRuns.node.js'
+export * from './costCache.node.js'
 export * from './finetune.node.js'
 export * from './exportCheckpoint.node.js'
 export * from './importCheckpoint.node.js'
 export * from './openCheckpoint.node.js'
 export * from './openEngine.node.js'
+export * from './profit.node.js'
 export * from './readEvaluationExamples.node.js'
 export * from './scorePredictions.node.js'
 export * from './trainLog.node.js'

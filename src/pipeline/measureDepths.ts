@@ -8,6 +8,7 @@ import {
   type DecoderEngine,
   type DecoderSession,
   type ExitFeature,
+  type RunOptions,
 } from '../decoding/index.js'
 import { quantile, type ExitObservations, type SegmentCosts } from '../evaluation/index.js'
 
@@ -38,7 +39,7 @@ export async function observeExits(options: ObserveExitsOptions): Promise<ExitOb
   for (const [index, source] of sources.entries()) {
     const tokens =
       targets?.[index] ?? (await decodeOne(engine, source, { policy: full(), maxNewTokens, signal })).tokens
-    await withSession({ engine, source, exits, signal }, async (session) => {
+    await withSession({ engine, sources: [source], exits, signal }, async (session) => {
       for (let i = 0; i < tokens.length; i++) session.push(0, i === 0 ? decoderStartId : tokens[i - 1])
       const chosen = []
       for (const segment of exits.keys()) {
@@ -68,6 +69,17 @@ export interface MeasureCostsOptions {
   /** Positions that are in the caches before the clock counts. */
   readonly contextLength: number
   readonly confidence: ConfidenceName
+  /** Depths to measure, in layers. Neutral: all, from the first to the last but one. */
+  readonly depths?: readonly number[]
+  /**
+   * Rows that are decoded together. Shallow passes and full decoding go over all of them, and a row's share counts; deep
+   * passes go over one, as rows need them at different times. Neutral: 1.
+   */
+  readonly batchSize?: number
+  /** What tokens are taken from, at either exit. Neutral: none, greedily. */
+  readonly tokenNeeds?: readonly ExitFeature[]
+  /** What the last exit is asked for besides at early exits' deep passes. Neutral: none. */
+  readonly verifyNeeds?: readonly ExitFeature[]
   /** Milliseconds from any origin. Neutral: performance.now. */
   readonly now?: () => number
   readonly signal?: AbortSignal
@@ -79,66 +91,109 @@ const PASS_SIZES = [1, 2, 4, 8]
 const ROUNDS = 5
 const REPEATS = 2
 
+/** Times of one depth, in ms. */
+interface DepthSamples {
+  readonly shallow: number[]
+  /** By {@link PASS_SIZES}. */
+  readonly deep: readonly number[][]
+  /** The two passes of full decoding, which passes the shallow exit by. */
+  readonly full: readonly [shallow: number[], deep: number[]]
+}
+
 /**
- * Measures costs at each depth, by layer from the first to the last but one, and of full decoding of a token; lower
- * quartiles, since what else runs on a machine only adds.
- * Throws what the engine throws; rejects with `signal.reason` when aborted.
+ * Measures costs at each depth, and of full decoding of a token; lower quartiles, since what else runs on a machine only
+ * adds. Throws what the engine throws; rejects with `signal.reason` when aborted.
  */
 export async function measureSegmentCosts(
   options: MeasureCostsOptions,
 ): Promise<{ readonly costs: readonly SegmentCosts[]; readonly fullMs: number }> {
   const { decoderLayers } = options.engine.info
-  const depths = Array.from({ length: decoderLayers - 1 }, (_, i) => i + 1)
-  const samples = depths.map(() => ({ shallow: [] as number[], deep: PASS_SIZES.map(() => [] as number[]) }))
-  const fullSamples: number[] = []
-  const { needs } = confidenceMeasure(options.confidence, options.engine.info)
+  const { depths = Array.from({ length: decoderLayers - 1 }, (_, i) => i + 1) } = options
+  const samples = depths.map((): DepthSamples => ({
+    shallow: [],
+    deep: PASS_SIZES.map(() => []),
+    full: [[], []],
+  }))
   for (let round = 0; round < ROUNDS; round++) {
-    for (const [i, depth] of depths.entries()) {
-      await timePasses([depth, decoderLayers], options, async (time) => {
-        // As full decoding does it, which passes the shallow exit by.
-        fullSamples.push((await time(0, 1, undefined)) + (await time(1, 0, [])))
-        for (const [size, deep] of samples[i].deep.entries()) {
-          for (let n = 0; n < PASS_SIZES[size]; n++) samples[i].shallow.push(await time(0, 1, needs))
-          deep.push(await time(1, 0, []))
-        }
-      })
-    }
+    for (const [i, depth] of depths.entries()) await sampleDepth(samples[i], depth, options)
   }
+  const settled = (times: readonly number[]) => quantile(times, 0.25)
   return {
     costs: samples.map(({ shallow, deep }) => ({
-      shallowMs: quantile(shallow, 0.25),
-      deep: deep.map((list, size) => ({ positions: PASS_SIZES[size], ms: quantile(list, 0.25) })),
+      shallowMs: settled(shallow),
+      deep: deep.map((times, size) => ({ positions: PASS_SIZES[size], ms: settled(times) })),
     })),
-    fullMs: quantile(fullSamples, 0.25),
+    // Passes apart, as for early exits: two that are both undisturbed are rarer than one.
+    fullMs: quantile(
+      samples.map(({ full: [shallow, deep] }) => settled(shallow) + settled(deep)),
+      0.5,
+    ),
   }
 }
 
-/** Times one pass of a segment, after so many new tokens were put in; resolves with milliseconds. */
-type TimePass = (
-  segment: number,
-  numTokens: number,
-  exit: readonly ExitFeature[] | undefined,
-) => Promise<number>
+/** Full decoding and passes of one position alternate, so that noise does not decide between them. */
+async function sampleDepth(
+  { shallow, deep, full }: DepthSamples,
+  depth: number,
+  options: MeasureCostsOptions,
+): Promise<void> {
+  const { engine, confidence, batchSize = 1, tokenNeeds = [], verifyNeeds = [] } = options
+  const { needs } = confidenceMeasure(confidence, engine.info)
+  const rows = rowsOf(batchSize)
+  await timePasses([depth, engine.info.decoderLayers], options, async (time) => {
+    const timeRows = async (pass: Omit<TimedPass, 'rows'>) => (await time({ ...pass, rows })) / batchSize
+    const timeFlush = async (size: number) => {
+      for (let n = 0; n < PASS_SIZES[size]; n++) {
+        shallow.push(await timeRows({ segment: 0, numTokens: 1, exit: [...needs, ...tokenNeeds] }))
+      }
+      const exit = [...tokenNeeds, ...verifyNeeds]
+      deep[size].push(await time({ segment: 1, rows: [0], numTokens: 0, exit }))
+    }
+    for (const size of PASS_SIZES.keys()) {
+      full[0].push(await timeRows({ segment: 0, numTokens: 1 }))
+      full[1].push(await timeRows({ segment: 1, numTokens: 0, exit: tokenNeeds }))
+      if (size > 0) await timeFlush(size)
+      await timeFlush(0)
+    }
+  })
+}
 
-/** Repeats `measure` from the same context of a session with these exits, once unobserved to warm up. */
+/** A pass that is timed. */
+interface TimedPass extends RunOptions {
+  /** New tokens that are put into each row before. */
+  readonly numTokens: number
+}
+
+/** Times a pass; resolves with milliseconds. */
+type TimePass = (pass: TimedPass) => Promise<number>
+
+function rowsOf(batchSize: number): number[] {
+  return Array.from({ length: batchSize }, (_, row) => row)
+}
+
+/** Repeats `measure` from the same context of a session with these exits. */
 async function timePasses(
   exits: readonly number[],
   options: MeasureCostsOptions,
   measure: (time: TimePass) => Promise<void>,
 ): Promise<void> {
-  const { engine, source, contextLength, now = () => performance.now(), signal } = options
+  const { engine, source, batchSize = 1, contextLength, now = () => performance.now(), signal } = options
   const token = engine.info.decoderStartId
-  await withSession({ engine, source, exits, signal }, async (session) => {
-    const time: TimePass = async (segment, numTokens, exit) => {
-      for (let i = 0; i < numTokens; i++) session.push(0, token)
+  const rows = rowsOf(batchSize)
+  const sources = rows.map(() => source)
+  await withSession({ engine, sources, exits, signal }, async (session) => {
+    const time: TimePass = async ({ numTokens, ...pass }) => {
+      for (const row of pass.rows) for (let i = 0; i < numTokens; i++) session.push(row, token)
       const start = now()
-      await session.run({ segment, rows: [0], exit, signal })
+      await session.run({ ...pass, signal })
       return now() - start
     }
-    for (const segment of exits.keys()) await time(segment, segment === 0 ? contextLength : 0, [])
+    for (const segment of exits.keys()) {
+      await time({ segment, rows, numTokens: segment === 0 ? contextLength : 0, exit: [] })
+    }
     for (let repeat = 0; repeat < REPEATS; repeat++) {
       await measure(time)
-      session.truncate(0, contextLength)
+      for (const row of rows) session.truncate(row, contextLength)
     }
   })
 }
@@ -146,14 +201,14 @@ async function timePasses(
 async function withSession(
   start: {
     readonly engine: DecoderEngine
-    readonly source: ArrayLike<number>
+    readonly sources: readonly ArrayLike<number>[]
     readonly exits: readonly number[]
     readonly signal: AbortSignal | undefined
   },
   use: (session: DecoderSession) => Promise<void>,
 ): Promise<void> {
-  const { engine, source, exits, signal } = start
-  const encoded = await engine.encode([source], { signal })
+  const { engine, sources, exits, signal } = start
+  const encoded = await engine.encode(sources, { signal })
   try {
     const session = encoded.open({ exits })
     try {

@@ -25,6 +25,7 @@ import {
 } from '../evaluationCommand.js'
 import { EXIT } from '../failure.js'
 import type { Output } from '../output.js'
+import { prepareProfit } from '../profit.js'
 
 const schema = z
   .strictObject({
@@ -72,6 +73,7 @@ export const createCommand = defineCommand({
   async run(options, context) {
     const { output } = context
     metricsOf(options)
+    const openProfit = await prepareProfit(options, context)
     await prepareResultFolders(options)
     return withCheckpoint(options, output, async (checkpoint) => {
       const [{ createSelection }, { evaluate }, { policyFor }] = await Promise.all([
@@ -79,7 +81,9 @@ export const createCommand = defineCommand({
         import('../../evaluation/index.js'),
         import('../../pipeline/index.js'),
       ])
-      policyFor(checkpoint, options)
+      const policy = policyFor(checkpoint, options)
+      const selection = createSelection(options)
+      const profit = await openProfit(checkpoint, { policy, selection })
       const data = await readData(options, checkpoint, output)
       const { endProgress, ...common } = evaluationOptions(options, checkpoint, { data, context })
       let result: EvaluationResult
@@ -89,7 +93,8 @@ export const createCommand = defineCommand({
           ...common,
           loop: loopOptionsOf(options),
           createPolicy: () => policyFor(checkpoint, options),
-          selection: createSelection(options),
+          selection,
+          profit,
           baseline: options.baseline === 'full',
           onPredictions: (all) => (predictions = all),
         })

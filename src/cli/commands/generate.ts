@@ -19,6 +19,7 @@ import type { OpenedCheckpoint } from '../../pipeline/index.node.js'
 import type { styleToken } from '../../report/index.js'
 import { CHECKPOINT_GROUPS, loopOptionsOf, warnOfCuts, withCheckpoint } from '../checkpointCommand.js'
 import { defineCommand, type CommandContext } from '../command.js'
+import { prepareProfit, type OpenProfit } from '../profit.js'
 
 const { sourceColumn, skipBadRows, limit } = columnsShape
 
@@ -56,11 +57,20 @@ export const createCommand = defineCommand({
   async run(options, context) {
     const { args, output } = context
     if (options.data !== undefined && args.length > 0) throw twoInputs()
-    await withCheckpoint(options, output, (checkpoint) => decodeTexts(checkpoint, options, context))
+    const openProfit = await prepareProfit(options, context)
+    await withCheckpoint(options, output, (checkpoint) =>
+      decodeTexts(checkpoint, { options, openProfit, context }),
+    )
   },
 })
 
-async function decodeTexts(checkpoint: OpenedCheckpoint, options: Options, context: CommandContext) {
+interface DecodeJob {
+  readonly options: Options
+  readonly openProfit: OpenProfit
+  readonly context: CommandContext
+}
+
+async function decodeTexts(checkpoint: OpenedCheckpoint, { options, openProfit, context }: DecodeJob) {
   const { output, signal } = context
   const [{ createSelection }, { generate, policyFor }, { prefixOf }, tokenizers] = await Promise.all([
     import('../../decoding/index.js'),
@@ -73,6 +83,7 @@ async function decodeTexts(checkpoint: OpenedCheckpoint, options: Options, conte
   const prefix = prefixOf(options)
   const policy = policyFor(checkpoint, options)
   const selection = createSelection(options)
+  const profit = await openProfit(checkpoint, { policy, selection })
   let numDecoded = 0
   const sink = openSink(options.output, output)
   const style = options.showExits && !output.isJson ? await loadStyle(options, context) : undefined
@@ -92,6 +103,7 @@ async function decodeTexts(checkpoint: OpenedCheckpoint, options: Options, conte
         ...loopOptionsOf(options),
         policy,
         selection,
+        profit,
         firstOrdinal: numDecoded,
         prefix,
         maxSourceLength,
