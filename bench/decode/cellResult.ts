@@ -1,12 +1,7 @@
 // What a cell comes to: quantiles over its batches, its ratio to full decoding round by round, and its distance to the least
 // time that the memory bandwidth allows.
 import type { EngineInfo } from '../../src/decoding/index.js'
-import {
-  boundAtExitShare,
-  decodingBound,
-  quantile,
-  type DecodingSetting,
-} from '../../src/evaluation/index.js'
+import { boundAtExits, decodingBound, quantile, type DecodingSetting } from '../../src/evaluation/index.js'
 import type { TimedBatch } from './measureGrid.js'
 import type { CellSpec, EngineTarget } from './plan.js'
 
@@ -38,8 +33,8 @@ export interface CellResult {
   readonly msPerTokenP95: number
   readonly cpuMsPerToken: number
   readonly tokensPerSecond: number
-  /** What the engine's weights, and what it keeps between sequences, added to the process; of the engine, not the cell. */
-  readonly memoryMegabytes: number
+  /** How far opening the engine and decoding with it raised the memory of the process at most; of the engine, not the cell. */
+  readonly peakMegabytes: number
   /** Share of tokens that left shallow, in [0, 1]. */
   readonly shallowShare: number
   readonly flushes: number
@@ -63,13 +58,15 @@ export interface MeasuredCell {
   /** Of full decoding, the same rounds. */
   readonly full: readonly TimedBatch[]
   /** What is the same for all cells of an engine. */
-  readonly of: Pick<CellResult, 'model' | 'engine' | 'dtype' | 'threads' | 'memoryMegabytes'>
+  readonly of: Pick<CellResult, 'model' | 'engine' | 'dtype' | 'threads' | 'peakMegabytes'>
   /** Of the bound; the number of tokens is taken from the batches. */
   readonly setting: Omit<DecodingSetting, 'numTokens'>
+  /** How often a replayed draft stands, in [0, 1]; 1 of a model's own exits, whose bound is then that of the best case. */
+  readonly agreement: number
 }
 
 /** Summarises a cell of at least one batch. */
-export function cellResult({ spec, batches, full, of, setting }: MeasuredCell): CellResult {
+export function cellResult({ spec, batches, full, of, setting, agreement }: MeasuredCell): CellResult {
   const results = batches.flatMap((batch) => batch.results)
   const tokens = sum(results.map((result) => result.tokens.length))
   const flushes = results.flatMap((result) => result.flushes)
@@ -78,7 +75,10 @@ export function cellResult({ spec, batches, full, of, setting }: MeasuredCell): 
   const perToken = batches.map(msPerToken)
   const ratios = full.map((batch, round) => msPerToken(batch) / perToken[round])
   const numTokens = tokens / results.length
-  const bound = boundOf(spec, { ...setting, numTokens }, shallowShare)
+  const retracted = sum(results.map((result) => result.retracted))
+  // Drafts that were taken back had left too.
+  const exitShare = retracted > 0 && typeof spec.exits === 'number' ? spec.exits : shallowShare
+  const bound = boundOf(spec, { ...setting, numTokens }, { exitShare, agreement })
   const fullBound = decodingBound({ ...setting, numTokens }, spec.batchSize).fullMs
   const msPerTokenP50 = quantile(perToken, 0.5)
   return {
@@ -101,7 +101,7 @@ export function cellResult({ spec, batches, full, of, setting }: MeasuredCell): 
     shallowShare,
     flushes: flushes.length,
     meanFlushSize: flushes.length > 0 ? sum(flushes) / flushes.length : null,
-    retracted: sum(results.map((result) => result.retracted)),
+    retracted,
     speedup: { p50: quantile(ratios, 0.5), low: Math.min(...ratios), high: Math.max(...ratios) },
     boundMsPerToken: bound,
     distanceToBound: bound === null ? null : msPerTokenP50 / bound,
@@ -109,15 +109,16 @@ export function cellResult({ spec, batches, full, of, setting }: MeasuredCell): 
   }
 }
 
-/** By the share of exits that came about, as if tokens left each for itself. */
+/** As if tokens left, and drafts stood, each for itself. */
 function boundOf(
   { policy, batchSize }: CellSpec,
   setting: DecodingSetting,
-  shallowShare: number,
+  { exitShare, agreement }: { readonly exitShare: number; readonly agreement: number },
 ): number | null {
   if (policy === 'full') return decodingBound(setting, batchSize).fullMs
   if (policy === 'static') return decodingBound(setting, batchSize).staticMs
-  return batchSize === 1 ? boundAtExitShare(setting, shallowShare) : null
+  if (batchSize > 1) return null
+  return boundAtExits(setting, policy === 'lossless' ? { exitShare, agreement } : { exitShare })
 }
 
 /** Decoding time over tokens of all rows. */

@@ -62,7 +62,7 @@ export function decodeTable(rows: readonly CellResult[]): BenchTable<CellResult>
     { header: ['shal-', 'low'], title: 'Shallow', cell: (row) => formatShare(row.shallowShare, 0) },
     { header: ['flu-', 'shes'], title: 'Flushes', cell: (row) => formatNumber(row.flushes) },
     { header: ['mean', 'flush'], title: 'Mean flush', cell: (row) => formatNumber(row.meanFlushSize, 1) },
-    { header: ['', 'MB'], title: 'MB', cell: (row) => formatNumber(row.memoryMegabytes) },
+    { header: ['peak', 'MB'], title: 'Peak MB', cell: (row) => formatNumber(row.peakMegabytes) },
   ]
   return { rows, columns: all }
 }
@@ -92,7 +92,7 @@ export function describeMeasurement(
   return [
     `Speed-up: over full decoding with the same engine, batch size and round, median of ${rows[0].rounds} rounds and range.`,
     `Bound: bytes that must be read over the memory's ${atThreads.join(', ')}; distance: the median over it; ` +
-      'CPU: of all threads.',
+      'CPU: of all threads; peak: memory that opening the engine and decoding with it took at most.',
     ...(isReplayed
       ? [
           'Exits are replayed: each exit computes its head and its confidence and each flush its deep layers, but a trace says who leaves.',

@@ -5,6 +5,8 @@ import { loadOnnxRuntime } from '../../src/engines/onnx/index.node.js'
 import type { Exit } from '../../src/decoding/index.js'
 import { free, full, lossless, staticExit, type Policy } from '../../src/decoding/index.js'
 import { Random } from '../../src/random.js'
+import { peakMemoryBytes } from '../../scripts/parity/peakMemory.js'
+import { startPeak } from '../startPeak.js'
 import type { BenchModel, OpenedModel } from './benchModel.js'
 import { cellResult, type CellResult } from './cellResult.js'
 import { drawnTrace, recordedTrace, type ExitTrace } from './exitTrace.js'
@@ -59,7 +61,7 @@ export async function benchModel(model: BenchModel, options: BenchOptions): Prom
 interface OpenedEngineCells extends OpenedModel {
   readonly spec: EngineSpec
   readonly cells: readonly GridCell[]
-  readonly memoryMegabytes: number
+  readonly peakMegabytes: number
 }
 
 async function benchGroup(
@@ -72,13 +74,13 @@ async function benchGroup(
   const what = `${model.name} on ${group.map(({ target, dtype }) => `${target} ${dtype}`).join(', ')}`
   try {
     for (const spec of group) {
-      const before = residentBytes()
+      const before = startPeak()
       const engine = await model.open(spec)
       const cells = options.cells.map((cell) => gridCell(model, engine, cell, options))
-      opened.push({ ...engine, spec, cells, memoryMegabytes: 0 })
+      opened.push({ ...engine, spec, cells, peakMegabytes: 0 })
       await measureGrid(cells, { rounds: 0, warmUp, signal })
-      const memoryMegabytes = (residentBytes() - before) / 2 ** 20
-      opened[opened.length - 1] = { ...opened[opened.length - 1], memoryMegabytes }
+      const peakMegabytes = (peakMemoryBytes() - before) / 2 ** 20
+      opened[opened.length - 1] = { ...opened[opened.length - 1], peakMegabytes }
     }
     const all = opened.flatMap(({ cells }) => cells)
     const batches = await measureGrid(all, {
@@ -87,7 +89,7 @@ async function benchGroup(
       onRound: (numDone) => onProgress?.(what, numDone, rounds),
       signal,
     })
-    return opened.flatMap(({ spec, cells, memoryMegabytes }, number) => {
+    return opened.flatMap(({ spec, cells, peakMegabytes }, number) => {
       const own = batches.slice(number * cells.length, (number + 1) * cells.length)
       return cells.map(({ spec: cell }, i) => {
         const baseline = cells.findIndex(
@@ -100,8 +102,9 @@ async function benchGroup(
           spec: cell,
           batches: own[i],
           full: own[baseline],
-          of: { model: model.name, engine, dtype, threads, memoryMegabytes },
+          of: { model: model.name, engine, dtype, threads, peakMegabytes },
           setting: { config, dtype, sourceLength, gigabytesPerSecond: bandwidthOf(threads) },
+          agreement: typeof cell.exits === 'number' ? options.agreement : 1,
         })
       })
     })
@@ -155,10 +158,4 @@ function meanSourceLength(model: BenchModel, count: number): number {
   let sum = 0
   for (let number = 0; number < count; number++) sum += model.source(number).length
   return sum / count
-}
-
-/** Memory of the process, what is not used any more given back where the process may ask for it (`--expose-gc`). */
-function residentBytes(): number {
-  globalThis.gc?.()
-  return process.memoryUsage.rss()
 }

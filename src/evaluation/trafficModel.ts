@@ -3,7 +3,7 @@
 // a pass, whatever the number of positions in it; activations stay in a processor's own memory and count nothing. No
 // measuring here. See docs/performance.md for the formulas.
 import { weightSpecs, type EngineDtype, type ModelConfig, type WeightSpec } from '../config/index.js'
-import { expectedCost, type SegmentCosts } from './costModel.js'
+import { expectedCost, type ExitPattern, type SegmentCosts } from './costModel.js'
 
 /** What some work reads and writes in memory, and how much it computes. */
 export interface Traffic {
@@ -139,9 +139,13 @@ export function decodingBound(setting: DecodingSetting, rows = 1): DecodingBound
   }
 }
 
-/** The bound of one row in ms per token, by expectation, where each token leaves early with a probability from 0 to 1. */
-export function boundAtExitShare(setting: DecodingSetting, exitShare: number): number {
-  return expectedCost(decodingBound(setting).costs, { exitShare, numTokens: setting.numTokens }).msPerToken
+/**
+ * The bound of one row in ms per token, by expectation, where tokens leave as a pattern says. Throws what
+ * {@link expectedCost} throws.
+ */
+export function boundAtExits(setting: DecodingSetting, pattern: Omit<ExitPattern, 'numTokens'>): number {
+  const { costs } = decodingBound(setting)
+  return expectedCost(costs, { ...pattern, numTokens: setting.numTokens }).msPerToken
 }
 
 /** Weights that are read once a pass, and the operations on them at one position. */

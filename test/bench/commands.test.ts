@@ -8,7 +8,7 @@ import { createCommand } from '../../bench/decode/command.js'
 import type { CellResult } from '../../bench/decode/cellResult.js'
 import { shapeConfig } from '../../bench/decode/shapes.js'
 import { ShallowDeepError } from '../../src/errors.js'
-import { boundAtExitShare, decodingBound, type DecodingSetting } from '../../src/evaluation/index.js'
+import { boundAtExits, decodingBound, type DecodingSetting } from '../../src/evaluation/index.js'
 import { ROOT, temporaryFolder, type CommandResult } from '../cli/runCommand.js'
 
 const folder = temporaryFolder('bench')
@@ -86,10 +86,12 @@ describe('npm run bench', () => {
       assert.equal(row.retracted, 0)
       const [{ fullMs, staticMs }, isAlone] = [decodingBound(setting, batchSize), batchSize === 1]
       const bound = { full: fullMs, static: staticMs }[policy as string]
-      const expected = bound ?? (isAlone ? boundAtExitShare(setting, exits as number) : null)
+      const pattern = { exitShare: exits as number, ...(policy === 'lossless' && { agreement: 1 }) }
+      const expected = bound ?? (isAlone ? boundAtExits(setting, pattern) : null)
       assert.equal(row.boundMsPerToken, expected)
       assert.equal(row.distanceToBound, expected === null ? null : row.msPerTokenP50 / expected)
       if (policy === 'full') assert.deepEqual(row.speedup, { p50: 1, low: 1, high: 1 })
+      assert.ok(row.peakMegabytes > 0)
       assert.ok(row.firstTokenMsP50 > 0 && row.msPerTokenP95 >= row.msPerTokenP50)
     }
   })
@@ -118,10 +120,14 @@ describe('npm run bench', () => {
   })
 
   it('measures the tables of a document by their commands, and leaves it as it is where one fails', async () => {
-    const document = join(folder, 'document.md')
+    const [document, broken] = ['document.md', 'broken.md'].map((name) => join(folder, name))
     const marker = '<!-- bench: bandwidth --threads 1 --megabytes 16 --attempts 1 -->'
     writeFileSync(document, `# Speed\n\n${marker}\n<!-- /bench -->\n\nAfter.\n`)
-    const { code, stderr } = await bench('performance', '--document', document)
+    const untouched = '# Speed\n\n<!-- bench: decode --shapes huge -->\n<!-- /bench -->\n'
+    writeFileSync(broken, untouched)
+    const [{ code, stderr }, failed] = await Promise.all(
+      [document, broken].map((path) => bench('performance', '--document', path)),
+    )
     assert.equal(code, 0, stderr)
     const text = readFileSync(document, 'utf8')
     assert.ok(text.startsWith(`# Speed\n\n${marker}\n\n| Means`))
@@ -130,11 +136,8 @@ describe('npm run bench', () => {
     assert.ok(text.endsWith('\n\n<!-- /bench -->\n\nAfter.\n'))
     assert.ok(!text.includes(ROOT))
 
-    const broken = '# Speed\n\n<!-- bench: decode --shapes huge -->\n<!-- /bench -->\n'
-    writeFileSync(document, broken)
-    const failed = await bench('performance', '--document', document)
     assert.equal(failed.code, 1)
     assert.match(failed.stderr, /error: decode --shapes huge ended with exit code 2: error: --shapes/)
-    assert.equal(readFileSync(document, 'utf8'), broken)
+    assert.equal(readFileSync(broken, 'utf8'), untouched)
   })
 })

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { ENGINE_DTYPES, parseModelConfig, transposeWeight, type ModelConfig } from '../../src/config/index.js'
 import {
-  boundAtExitShare,
+  boundAtExits,
   decodingBound,
   encoderTraffic,
   exitTraffic,
@@ -161,15 +161,18 @@ describe('the bound by memory bandwidth', () => {
 
   it('with exits lies between that of leaving always and full decoding with a second exit', () => {
     const { fullMs, staticMs, costs } = decodingBound(at10)
-    const all = boundAtExitShare(at10, 1)
-    const none = boundAtExitShare(at10, 0)
+    const all = boundAtExits(at10, { exitShare: 1 })
+    const none = boundAtExits(at10, { exitShare: 0 })
     assert.equal(all, staticMs)
     assert.ok(Math.abs(none - (costs.shallowMs + costs.deep[0].ms)) < 1e-9)
     assert.ok(Math.abs(none - fullMs - exitTraffic(setting).bytes / 10e6) < 1e-9)
     let before = none
     for (const share of [0.25, 0.5, 0.75, 0.9, 1]) {
-      const bound = boundAtExitShare(at10, share)
+      const bound = boundAtExits(at10, { exitShare: share })
       assert.ok(bound < before && bound >= staticMs)
+      // What is verified is flushed at the end too, and what falls is decoded again.
+      const [kept, falling] = [1, 0.8].map((agreement) => boundAtExits(at10, { exitShare: share, agreement }))
+      assert.ok(bound < kept && kept < falling)
       before = bound
     }
   })
