@@ -1,11 +1,19 @@
 // The arithmetic of T5, each layer once, as pure functions of (weights, activations, masks): the LayersModel calls them
 // for training, the incremental decoder calls them with caches. Follows transformers' modeling_t5.py.
 //
-// Shapes: B batch, P positions in this pass, N = B * P, M source length, T memory length, D model width, H heads,
-// K head width, F feed-forward width. Hidden states are [N, D]. Keys are kept transposed, [B, H, K, T], so that no
-// product has a transposed operand. The caller owns every returned tensor; intermediate ones are freed.
+// Shapes: B batch, P positions in this pass, N = B * P (or the sum of B * P over groups of rows), M source length, T memory
+// length, D model width, H heads, K head width, F feed-forward width. Hidden states are [N, D]. The caller owns every
+// returned tensor; intermediate ones are freed.
 import * as tf from '@tensorflow/tfjs'
-import { isRecording, product, productWithConstant, rmsNorm } from './product.js'
+import {
+  isRecording,
+  lengthNorm,
+  product,
+  productTransposed,
+  productWithConstant,
+  rmsNorm,
+  takeFirst,
+} from './product.js'
 
 /** Applied wherever T5 drops while training; leave it out to keep everything. */
 export type Dropout = <T extends tf.Tensor>(x: T) => T
@@ -20,20 +28,23 @@ export interface FrozenLinear {
   readonly update?: (x: tf.Tensor2D) => tf.Tensor2D
 }
 
+/** The weight [D] of the norm before a sub-layer; or null: it stands, times sqrt(D), in the matrix that reads the norm. */
+export type NormWeight = tf.Tensor1D | null
+
 export interface SelfAttentionWeights {
-  readonly norm: tf.Tensor1D // [D]
+  readonly norm: NormWeight
   readonly queryKeyValue: Linear // [D, 3*H*K], queries first, then keys, then values
   readonly output: Linear // [H*K, D]
 }
 
 export interface CrossAttentionWeights {
-  readonly norm: tf.Tensor1D // [D]
+  readonly norm: NormWeight
   readonly query: Linear // [D, H*K]
   readonly output: Linear // [H*K, D]
 }
 
 export interface FeedForwardWeights {
-  readonly norm: tf.Tensor1D // [D]
+  readonly norm: NormWeight
   /** [D, F], or [D, 2*F] for a gated one: the gate first, then the linear part. */
   readonly input: Linear
   readonly output: Linear // [F, D]
@@ -58,13 +69,11 @@ export interface LayerShape {
 }
 
 export interface KeyValue {
-  readonly key: tf.Tensor4D // [B, H, K, T], transposed
+  readonly key: tf.Tensor4D // [B, H, T, K]
   readonly value: tf.Tensor4D // [B, H, T, K]
 }
 
 export interface LayerContext extends LayerShape {
-  /** Batch size B: hidden has N = B * P rows. */
-  readonly batch: number
   readonly dropout?: Dropout
 }
 
@@ -77,20 +86,16 @@ function multiply(x: tf.Tensor2D, matrix: Linear): tf.Tensor2D {
   return matrix.update ? tf.add(plain, matrix.update(x)) : plain
 }
 
+function normalise(x: tf.Tensor2D, weight: NormWeight, epsilon: number): tf.Tensor2D {
+  return weight ? rmsNorm(x, weight, epsilon) : lengthNorm(x, epsilon)
+}
+
 /** [N, H*K] -> [B, H, P, K]. */
 function splitHeads(x: tf.Tensor, batch: number, numHeads: number): tf.Tensor4D {
   const positions = x.shape[0] / batch
   const width = x.shape[1]! / numHeads
   if (positions === 1) return tf.reshape(x, [batch, numHeads, 1, width])
   return tf.transpose(tf.reshape(x, [batch, positions, numHeads, width]), [0, 2, 1, 3]) as tf.Tensor4D
-}
-
-/** [N, H*K] -> [B, H, K, P]. */
-function splitHeadsTransposed(x: tf.Tensor, batch: number, numHeads: number): tf.Tensor4D {
-  const positions = x.shape[0] / batch
-  const width = x.shape[1]! / numHeads
-  if (positions === 1) return tf.reshape(x, [batch, numHeads, width, 1])
-  return tf.transpose(tf.reshape(x, [batch, positions, numHeads, width]), [0, 2, 3, 1]) as tf.Tensor4D
 }
 
 /** [B, H, P, K] -> [N, H*K]. */
@@ -102,67 +107,110 @@ function mergeHeads(x: tf.Tensor4D): tf.Tensor2D {
 
 /**
  * Attention without 1/sqrt(K) scaling: query [B, H, P, K] over a memory of T positions -> [N, H*K].
- * `bias` broadcasts to [B, H, P, T] and holds position bias and masks.
+ * `bias` broadcasts to [B, H, P, T] and holds position bias and masks; none: nothing to add.
  */
-function attend(query: tf.Tensor4D, memory: KeyValue, bias: tf.Tensor4D, dropout: Dropout): tf.Tensor2D {
-  const scores = tf.add<tf.Tensor4D>(product(query, memory.key), bias) // [B, H, P, T]
+function attend(
+  query: tf.Tensor4D,
+  memory: KeyValue,
+  bias: tf.Tensor4D | undefined,
+  dropout: Dropout,
+): tf.Tensor2D {
+  const plain = productTransposed(query, memory.key) // [B, H, P, T]
+  const scores = bias ? tf.add<tf.Tensor4D>(plain, bias) : plain
   return mergeHeads(product(dropout(tf.softmax(scores)), memory.value))
 }
 
 /**
  * Keys and values that cross-attention reads, computed once a source. `states` [B*M, D] encoder output,
- * `keyValue` [D, 2*H*K] keys first -> key [B, H, K, M], value [B, H, M, K].
+ * `keyValue` [D, 2*H*K] keys first -> key and value [B, H, M, K].
  */
 export function crossKeyValue(
   states: tf.Tensor2D,
   keyValue: Linear,
   shape: { readonly batch: number; readonly numHeads: number },
 ): KeyValue {
-  const [key, value] = tf.split(multiply(states, keyValue), 2, 1)
-  const memory = {
-    key: splitHeadsTransposed(key, shape.batch, shape.numHeads),
-    value: splitHeads(value, shape.batch, shape.numHeads),
-  }
-  if (!isRecording()) tf.dispose([key, value])
-  return memory
+  const parts = tf.split(multiply(states, keyValue), 2, 1)
+  const [key, value] = parts.map((part) => splitHeads(part, shape.batch, shape.numHeads))
+  if (!isRecording()) tf.dispose(parts)
+  return { key, value }
 }
 
-/** Self-attention sub-layer with its residual. `past`: keys and values of earlier positions; `bias` then covers both. */
+/** Rows in step with each other, B of them with P new positions each. */
+interface RowGroup {
+  readonly batch: number
+  readonly numPositions: number
+}
+
+/**
+ * Something of each group's part of `x`, whose first axis runs over the positions of all groups, one group after the
+ * other; the results [.., D] in the same order. A lone group costs nothing here.
+ */
+function overGroups<G extends RowGroup>(
+  x: tf.Tensor2D,
+  groups: readonly G[],
+  compute: (part: tf.Tensor2D, group: G, index: number) => tf.Tensor2D,
+): tf.Tensor2D {
+  if (groups.length === 1) return compute(x, groups[0], 0)
+  let start = 0
+  const results = groups.map((group, i) => {
+    const count = group.batch * group.numPositions
+    const part = takeFirst(x, start, count)
+    start += count
+    return compute(part, group, i)
+  })
+  return tf.concat(results, 0)
+}
+
+/** A group's self-attention. `past`: keys and values of earlier positions; `bias` then covers both. */
+interface SelfAttentionGroup extends RowGroup {
+  readonly bias: tf.Tensor4D
+  readonly past?: KeyValue
+}
+
+/** Self-attention sub-layer with its residual; and, by group, the keys and values of all positions so far. */
 function selfAttention(
   hidden: tf.Tensor2D,
   weights: SelfAttentionWeights,
-  context: LayerContext & { readonly bias: tf.Tensor4D; readonly past?: KeyValue },
-): { readonly hidden: tf.Tensor2D; readonly present: KeyValue } {
-  const { batch, numHeads, epsilon, bias, past, dropout = keep } = context
-  const normed = rmsNorm(hidden, weights.norm, epsilon)
-  const [query, newKey, newValue] = tf.split(multiply(normed, weights.queryKeyValue), 3, 1)
-  let key = splitHeadsTransposed(newKey, batch, numHeads)
-  let value = splitHeads(newValue, batch, numHeads)
-  if (past) {
-    key = tf.concat([past.key, key], 3)
-    value = tf.concat([past.value, value], 2)
-  }
-  const present = { key, value }
-  const attended = attend(splitHeads(query, batch, numHeads), present, bias, dropout)
+  context: LayerContext & { readonly groups: readonly SelfAttentionGroup[] },
+): { readonly hidden: tf.Tensor2D; readonly present: readonly KeyValue[] } {
+  const { groups, numHeads, epsilon, dropout = keep } = context
+  const present: KeyValue[] = []
+  const projected = multiply(normalise(hidden, weights.norm, epsilon), weights.queryKeyValue)
+  const attended = overGroups(projected, groups, (part, { batch, bias, past }) => {
+    const [query, key, value] = tf.split(part, 3, 1).map((x) => splitHeads(x, batch, numHeads))
+    const memory = past
+      ? { key: tf.concat([past.key, key], 2), value: tf.concat([past.value, value], 2) }
+      : { key, value }
+    present.push(memory)
+    return attend(query, memory, bias, dropout)
+  })
   return { hidden: tf.add(hidden, dropout(multiply(attended, weights.output))), present }
 }
 
-/** Cross-attention sub-layer with its residual; no position bias, `bias` [B, 1, 1, M] masks the padding. */
+/** What a group's cross-attention reads; no position bias, `memoryBias` [B or 1, 1, 1, M] masks padding, if there is any. */
+interface CrossAttentionGroup extends RowGroup {
+  readonly memory: KeyValue
+  readonly memoryBias?: tf.Tensor4D
+}
+
+/** Cross-attention sub-layer with its residual. */
 function crossAttention(
   hidden: tf.Tensor2D,
   weights: CrossAttentionWeights,
-  context: LayerContext & { readonly memory: KeyValue; readonly bias: tf.Tensor4D },
+  context: LayerContext & { readonly groups: readonly CrossAttentionGroup[] },
 ): tf.Tensor2D {
-  const { batch, numHeads, epsilon, memory, bias, dropout = keep } = context
-  const query = multiply(rmsNorm(hidden, weights.norm, epsilon), weights.query)
-  const attended = attend(splitHeads(query, batch, numHeads), memory, bias, dropout)
+  const { groups, numHeads, epsilon, dropout = keep } = context
+  const queries = multiply(normalise(hidden, weights.norm, epsilon), weights.query)
+  const attended = overGroups(queries, groups, (part, { batch, memory, memoryBias }) =>
+    attend(splitHeads(part, batch, numHeads), memory, memoryBias, dropout),
+  )
   return tf.add(hidden, dropout(multiply(attended, weights.output)))
 }
 
 /** Feed-forward sub-layer with its residual: ReLU (v1.0) or gated GELU in its tanh form (v1.1). */
 function feedForward(hidden: tf.Tensor2D, weights: FeedForwardWeights, context: LayerContext): tf.Tensor2D {
   const { gated, epsilon, dropout = keep } = context
-  const inner = multiply(rmsNorm(hidden, weights.norm, epsilon), weights.input)
+  const inner = multiply(normalise(hidden, weights.norm, epsilon), weights.input)
   let activated: tf.Tensor2D
   if (gated) {
     const [gate, linear] = tf.split(inner, 2, 1)
@@ -183,46 +231,57 @@ function geluTanh(x: tf.Tensor2D): tf.Tensor2D {
 export function encoderLayer(
   hidden: tf.Tensor2D,
   weights: EncoderLayerWeights,
-  context: LayerContext & { readonly bias: tf.Tensor4D },
+  context: LayerContext & { readonly batch: number; readonly bias: tf.Tensor4D },
 ): tf.Tensor2D {
+  const { batch, bias, ...layer } = context
+  const groups = [{ batch, numPositions: hidden.shape[0] / batch, bias }]
   return tf.tidy(() => {
-    const attended = selfAttention(hidden, weights.attention, context).hidden
-    return feedForward(attended, weights.feedForward, context)
+    const attended = selfAttention(hidden, weights.attention, { ...layer, groups }).hidden
+    return feedForward(attended, weights.feedForward, layer)
   })
 }
 
-export interface DecoderLayerContext extends LayerContext {
+/** Rows that go through a decoder layer in step: B of them, each with T - P past and P present positions. */
+export interface DecoderGroup extends RowGroup, CrossAttentionGroup {
   /** [1 or B, H, P, T] position bias and causal mask over past and present positions. */
   readonly selfBias: tf.Tensor4D
   /** Keys and values of earlier positions, if any. */
   readonly past?: KeyValue
-  /** What cross-attention reads: see {@link crossKeyValue}. */
+  /** What cross-attention reads, of batch 1 or B: see {@link crossKeyValue}. */
   readonly memory: KeyValue
-  /** [B, 1, 1, M] padding mask of the source. */
-  readonly memoryBias: tf.Tensor4D
 }
 
-/** One decoder layer: hidden [N, D] -> hidden [N, D], and the keys and values of all positions so far. */
+/**
+ * One decoder layer: hidden [N, D] of groups of rows, one after the other, -> hidden [N, D], and by group the keys and
+ * values of all positions so far. Matrices see all positions at once; only attention is by group.
+ */
 export function decoderLayer(
   hidden: tf.Tensor2D,
   weights: DecoderLayerWeights,
-  context: DecoderLayerContext,
-): { readonly hidden: tf.Tensor2D; readonly present: KeyValue } {
-  const { selfBias, memory, memoryBias, past, ...layer } = context
-  const [output, key, value] = tf.tidy(() => {
-    const own = selfAttention(hidden, weights.selfAttention, { ...layer, bias: selfBias, past })
-    const crossed = crossAttention(own.hidden, weights.crossAttention, { ...layer, memory, bias: memoryBias })
-    return [feedForward(crossed, weights.feedForward, layer), own.present.key, own.present.value]
+  context: LayerContext & { readonly groups: readonly DecoderGroup[] },
+): { readonly hidden: tf.Tensor2D; readonly present: readonly KeyValue[] } {
+  const { groups, ...layer } = context
+  const [output, ...parts] = tf.tidy(() => {
+    const own = selfAttention(hidden, weights.selfAttention, {
+      ...layer,
+      groups: groups.map(({ selfBias, ...group }) => ({ ...group, bias: selfBias })),
+    })
+    const crossed = crossAttention(own.hidden, weights.crossAttention, context)
+    const keyValues = own.present.flatMap(({ key, value }): tf.Tensor[] => [key, value])
+    return [feedForward(crossed, weights.feedForward, layer) as tf.Tensor, ...keyValues]
   })
   return {
     hidden: output as tf.Tensor2D,
-    present: { key: key as tf.Tensor4D, value: value as tf.Tensor4D },
+    present: groups.map((_, i) => ({
+      key: parts[2 * i] as tf.Tensor4D,
+      value: parts[2 * i + 1] as tf.Tensor4D,
+    })),
   }
 }
 
 export interface HeadWeights {
-  /** Final norm of the decoder [D], shared by all exits. */
-  readonly norm: tf.Tensor1D
+  /** Of the decoder's final norm, which all exits share. */
+  readonly norm: NormWeight
   /** [D, V]. */
   readonly head: tf.Tensor2D
 }
@@ -251,7 +310,7 @@ export function exitLogits(
   options: { readonly epsilon: number; readonly scaleLogits: boolean },
 ): tf.Tensor2D {
   return tf.tidy(() => {
-    const normed = rmsNorm(hidden, weights.norm, options.epsilon)
+    const normed = normalise(hidden, weights.norm, options.epsilon)
     const scaled = options.scaleLogits ? tf.mul(normed, hidden.shape[1] ** -0.5) : normed
     return product(scaled as tf.Tensor2D, weights.head)
   })

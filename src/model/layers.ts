@@ -280,11 +280,16 @@ export class DecoderBlock extends Block {
       }
       const output = decoderLayer(flatten(hidden), weights, {
         ...this.layerShape,
-        batch,
         dropout: this.dropout(options),
-        selfBias: selfBias as tf.Tensor4D,
-        memory: crossKeyValue(flatten(states), keyValue, { batch, numHeads }),
-        memoryBias: memoryBias as tf.Tensor4D,
+        groups: [
+          {
+            batch,
+            numPositions: hidden.shape[1]!,
+            selfBias: selfBias as tf.Tensor4D,
+            memory: crossKeyValue(flatten(states), keyValue, { batch, numHeads }),
+            memoryBias: memoryBias as tf.Tensor4D,
+          },
+        ],
       })
       return restore(output.hidden, hidden)
     })

@@ -125,19 +125,21 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'truncation off by one: a position too many stays',
     laws: [2, 3],
-    make: () => patch(SegmentCache.prototype, 'truncate', (truncate) => (length) => truncate(length + 1)),
+    make: () =>
+      patch(SegmentCache.prototype, 'truncate', (truncate) => (row, length) => truncate(row, length + 1)),
   },
   {
     name: 'truncation off by one: a position too many goes',
     laws: [2, 3],
-    make: () => patch(SegmentCache.prototype, 'truncate', (truncate) => (length) => truncate(length - 1)),
+    make: () =>
+      patch(SegmentCache.prototype, 'truncate', (truncate) => (row, length) => truncate(row, length - 1)),
   },
   {
     name: 'truncation of what waits, not of what was computed',
     laws: [2, 3],
     make: () =>
-      patch(SegmentCache.prototype, 'truncate', (truncate, self) => (length) => {
-        if (length >= self.length) truncate(length)
+      patch(SegmentCache.prototype, 'truncate', (truncate, self) => (row, length) => {
+        if (length >= self.length(row)) truncate(row, length)
       }),
   },
   {
@@ -164,25 +166,29 @@ export const mutants: readonly Mutant[] = [
     name: 'a lost pending position: the oldest of a flush leaves no keys and values',
     laws: [3],
     make: () =>
-      patch(SegmentCache.prototype, 'advance', (advance, self) => (present) => {
-        const { length: start, numWaiting } = self
-        advance(present)
-        if (numWaiting === 1) return
-        const cut = (x: tf.Tensor4D, axis: number) =>
+      patch(SegmentCache.prototype, 'advance', (advance, self) => (rows, present) => {
+        const [start, numWaiting] = [self.length(rows[0]), self.numWaiting(rows[0])]
+        if (numWaiting === 1) return advance(rows, present)
+        const cut = (x: tf.Tensor4D) =>
           tf.tidy(() => {
-            const [before, , after] = tf.split(x, [start, 1, start + numWaiting - start - 1], axis)
-            return tf.concat([before, after], axis)
-          }) as tf.Tensor4D
-        self['replace'](present.map(({ key, value }) => ({ key: cut(key, 3), value: cut(value, 2) })))
-        self.length--
+            const [before, , after] = tf.split(x, [start, 1, numWaiting - 1], 2)
+            return tf.concat([before, after], 2) as tf.Tensor4D
+          })
+        const lost = present.map(({ key, value }) => ({ key: cut(key), value: cut(value) }))
+        for (const { key, value } of present) tf.dispose([key, value])
+        advance(rows, lost)
+        for (const row of rows) {
+          const cached = self['rows'][row]
+          self['rows'][row] = { ...cached, length: cached.length - 1 }
+        }
       }),
   },
   {
     name: 'a pending position is copied, not computed: the flush sees the newest state only',
     laws: [2, 3, 7],
     make: () =>
-      patch(SegmentCache.prototype, 'input', (input) => () => {
-        const states = input()
+      patch(SegmentCache.prototype, 'input', (input) => (rows) => {
+        const states = input(rows)
         const [numPositions, width] = states.shape
         return tf.tile(tf.slice(states, [numPositions - 1, 0], [1, width]), [numPositions, 1])
       }),
@@ -341,29 +347,46 @@ export const mutants: readonly Mutant[] = [
       })),
   },
   {
-    name: 'a copied row forgets its oldest position',
+    name: 'a row that goes on from another forgets its newest position',
     laws: [8],
     make: () =>
-      patch(SegmentCache.prototype, 'copy', (copy) => () => {
-        const copied = copy()
-        const cut = (x: tf.Tensor4D, axis: number) => {
-          const start = [0, 0, 0, 0]
-          start[axis] = 1
-          return tf.slice(x, start)
+      patch(SegmentCache.prototype, 'reorder', (reorder, self) => (rows, from) => {
+        reorder(rows, from)
+        for (const [i, row] of rows.entries()) {
+          if (from[i] !== row) self.truncate(row, self.length(row) - 1)
         }
-        copied['replace'](
-          copied['keyValues'].map(({ key, value }) => ({ key: cut(key, 3), value: cut(value, 2) })),
-        )
-        if (copied.length > 0) copied.length--
-        return copied
       }),
+  },
+  {
+    name: "rows of a pass read each other's keys and values",
+    laws: [5],
+    make: () =>
+      patch(SegmentCache.prototype, 'past', (past) => (rows, layer) => past(rows.toReversed(), layer)),
+  },
+  {
+    name: 'a row that parts from others takes what the first of them has computed',
+    laws: [5],
+    make: () =>
+      patch(SegmentCache.prototype, 'advance', (advance, self) => (rows, present) => {
+        advance(rows, present)
+        for (const row of rows) self['rows'][row] = { ...self['rows'][row], index: 0 }
+      }),
+  },
+  {
+    name: 'the padding of sources is not masked',
+    laws: [3, 4],
+    make: () => {
+      const descriptor = Object.getOwnPropertyDescriptor(CrossMemory.prototype, 'bias')!
+      Object.defineProperty(CrossMemory.prototype, 'bias', { configurable: true, get: () => undefined })
+      return { undo: () => Object.defineProperty(CrossMemory.prototype, 'bias', descriptor) }
+    },
   },
   {
     name: 'a disposed session keeps what waits',
     laws: [6],
     make: () =>
       patch(SegmentCache.prototype, 'dispose', (dispose, self) => () => {
-        if (self.numWaiting === 0) dispose()
+        if (self['rows'].every(({ waiting }) => waiting.length === 0)) dispose()
       }),
   },
   {

@@ -1,13 +1,15 @@
 // A model's weights as the incremental decoder takes them: uploaded once, matrices that read the same input side by side,
-// and nothing left to transpose or scale while decoding.
+// the weights of norms in the matrices that read them, and nothing left to transpose or scale while decoding.
 import * as tf from '@tensorflow/tfjs'
 import type { ModelConfig } from '../../config/index.js'
-import { joinColumns } from '../../config/index.js'
+import { joinColumns, transposeWeight } from '../../config/index.js'
 import type {
   ConfidenceHeadWeights,
   DecoderLayerWeights,
   EncoderLayerWeights,
+  FeedForwardWeights,
   HeadWeights,
+  HostWeight,
   HostWeights,
   SelfAttentionWeights,
 } from '../../model/index.js'
@@ -30,9 +32,9 @@ export interface EngineWeights {
     readonly relativeBias: tf.Tensor2D // [buckets, H]
     readonly layers: readonly CachedLayerWeights[]
   }
-  /** Any exit's; the scale of the logits is in `head`. */
+  /** Any exit's; the scale of the logits and the norm's weight are in `head`. */
   readonly exit: HeadWeights
-  /** Undefined in a model without one. */
+  /** With the final norm's weight in its matrix. Undefined in a model without one. */
   readonly confidenceHead: ConfidenceHeadWeights | undefined
   dispose(): void
 }
@@ -49,25 +51,21 @@ export function uploadWeights(config: ModelConfig, weights: HostWeights): Engine
     uploaded.push(tensor)
     return tensor
   }
-  const plain = <T extends tf.Tensor>(name: string): T => {
-    const { data, shape } = weights.get(name)!
-    return upload<T>(data, [...shape])
-  }
-  const joined = (...names: string[]): tf.Tensor2D => {
-    const { data, shape } = joinColumns(names.map((name) => weights.get(name)!))
-    return upload(data, [...shape])
-  }
+  const place = <T extends tf.Tensor>({ data, shape }: HostWeight): T => upload<T>(data, [...shape])
+  const plain = <T extends tf.Tensor>(name: string): T => place(weights.get(name)!)
+  const joined = (...names: string[]): HostWeight => joinColumns(names.map((name) => weights.get(name)!))
+  /** A matrix that reads a norm, with the norm's weight in it. */
+  const afterNorm = (norm: string, matrix: HostWeight): tf.Tensor2D =>
+    place(foldNorm(matrix, weights.get(norm)!))
   const selfAttention = (prefix: string): SelfAttentionWeights => ({
-    norm: plain(`${prefix}.norm`),
-    queryKeyValue: joined(`${prefix}.query`, `${prefix}.key`, `${prefix}.value`),
+    norm: null,
+    queryKeyValue: afterNorm(`${prefix}.norm`, joined(`${prefix}.query`, `${prefix}.key`, `${prefix}.value`)),
     output: plain(`${prefix}.output`),
   })
-  const feedForward = (prefix: string) => ({
-    norm: plain<tf.Tensor1D>(`${prefix}.norm`),
-    input:
-      config.feedForward === 'gated-gelu'
-        ? joined(`${prefix}.gate`, `${prefix}.input`)
-        : plain<tf.Tensor2D>(`${prefix}.input`),
+  const inputs = config.feedForward === 'gated-gelu' ? ['gate', 'input'] : ['input']
+  const feedForward = (prefix: string): FeedForwardWeights => ({
+    norm: null,
+    input: afterNorm(`${prefix}.norm`, joined(...inputs.map((part) => `${prefix}.${part}`))),
     output: plain<tf.Tensor2D>(`${prefix}.output`),
   })
   const encoderLayer = (_: unknown, i: number): EncoderLayerWeights => ({
@@ -79,11 +77,11 @@ export function uploadWeights(config: ModelConfig, weights: HostWeights): Engine
     return {
       selfAttention: selfAttention(`decoder.${i}.selfAttention`),
       crossAttention: {
-        norm: plain(`${cross}.norm`),
-        query: plain(`${cross}.query`),
+        norm: null,
+        query: afterNorm(`${cross}.norm`, joined(`${cross}.query`)),
         output: plain(`${cross}.output`),
       },
-      keyValue: joined(`${cross}.key`, `${cross}.value`),
+      keyValue: place(joined(`${cross}.key`, `${cross}.value`)),
       feedForward: feedForward(`decoder.${i}.feedForward`),
     }
   }
@@ -101,11 +99,14 @@ export function uploadWeights(config: ModelConfig, weights: HostWeights): Engine
         layers: Array.from({ length: config.decoderLayers }, decoderLayer),
       },
       exit: {
-        norm: plain('decoder.finalNorm'),
-        head: upload(headMatrix(config, weights), [config.dModel, config.vocabSize]),
+        norm: null,
+        head: afterNorm('decoder.finalNorm', headMatrix(config, weights)),
       },
       confidenceHead: config.confidenceHead
-        ? { weight: plain('confidenceHead.weight'), bias: plain('confidenceHead.bias') }
+        ? {
+            weight: afterNorm('decoder.finalNorm', weights.get('confidenceHead.weight')!),
+            bias: plain('confidenceHead.bias'),
+          }
         : undefined,
       dispose,
     }
@@ -116,14 +117,21 @@ export function uploadWeights(config: ModelConfig, weights: HostWeights): Engine
 }
 
 /** The output head [D, V], times D^-1/2 where the model scales its logits. */
-function headMatrix(config: ModelConfig, weights: HostWeights): Float32Array {
-  const { dModel, vocabSize } = config
-  const scale = config.scaleLogits ? dModel ** -0.5 : 1
-  if (!config.tieEmbeddings) return weights.get('head')!.data.map((x) => x * scale)
-  const embedding = weights.get('embedding')!.data
-  const head = new Float32Array(embedding.length)
-  for (let token = 0, from = 0; token < vocabSize; token++) {
-    for (let d = 0; d < dModel; d++, from++) head[d * vocabSize + token] = embedding[from] * scale
+function headMatrix(config: ModelConfig, weights: HostWeights): HostWeight {
+  const { shape, data } = config.tieEmbeddings
+    ? transposeWeight(weights.get('embedding')!)
+    : weights.get('head')!
+  const scale = config.scaleLogits ? config.dModel ** -0.5 : 1
+  return { shape, data: data.map((x) => x * scale) }
+}
+
+/** A matrix [D, C] with each row times the norm's weight [D] and sqrt(D): see `NormWeight`. */
+function foldNorm({ shape, data }: HostWeight, norm: HostWeight): HostWeight {
+  const [numRows, width] = shape
+  const folded = new Float32Array(data.length)
+  for (let row = 0, i = 0; row < numRows; row++) {
+    const scale = norm.data[row] * Math.sqrt(numRows)
+    for (let column = 0; column < width; column++, i++) folded[i] = data[i] * scale
   }
-  return head
+  return { shape, data: folded }
 }

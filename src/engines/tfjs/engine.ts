@@ -2,7 +2,7 @@
 import * as tf from '@tensorflow/tfjs'
 import type { ModelConfig } from '../../config/index.js'
 import type { DecoderEngine, EncodedSources, EngineInfo, SessionOptions } from '../../decoding/index.js'
-import { embed, encoderLayer, paddingBias, relativeBias, rmsNorm } from '../../model/index.js'
+import { embed, encoderLayer, MASKED, paddingBias, relativeBias, rmsNorm } from '../../model/index.js'
 import type { HostWeights } from '../../model/index.js'
 import { checkSources, disposedError } from '../checks.js'
 import type { EncodedRow } from './crossMemory.js'
@@ -11,6 +11,12 @@ import type { EngineWeights } from './decoderWeights.js'
 import { PositionBias } from './positionBias.js'
 import { TfjsSession } from './session.js'
 import type { SessionModel } from './session.js'
+
+/**
+ * Sources are padded to a multiple of this many positions, alone as in a batch: rows whose sources then have the same
+ * length go through attention together, and what a row computes does not depend on who is beside it.
+ */
+const SOURCE_STEP = 16
 
 /** What an engine is made of. */
 export interface TfjsEngineOptions {
@@ -122,7 +128,15 @@ class TfjsEngine implements DecoderEngine {
       let hidden = embed(embedding, tokens) // [M, D]
       for (const weights of encoder.layers)
         hidden = encoderLayer(hidden, weights, { ...layer, batch: 1, bias })
-      return { states: rmsNorm(hidden, encoder.finalNorm, layer.epsilon), bias: padding }
+      const states = rmsNorm(hidden, encoder.finalNorm, layer.epsilon)
+      const numPadding = Math.ceil(length / SOURCE_STEP) * SOURCE_STEP - length
+      const isMasked = numPadding > 0 || Array.prototype.includes.call(source, this.config.padId)
+      return {
+        states: tf.concat<tf.Tensor2D>([states, tf.zeros([numPadding, states.shape[1]])]),
+        bias: isMasked
+          ? tf.concat<tf.Tensor4D>([padding, tf.fill([1, 1, 1, numPadding], MASKED)], 3)
+          : undefined,
+      }
     })
   }
 
@@ -132,5 +146,5 @@ class TfjsEngine implements DecoderEngine {
 }
 
 function disposeRows(rows: readonly EncodedRow[]): void {
-  for (const { states, bias } of rows) tf.dispose([states, bias])
+  for (const { states, bias } of rows) tf.dispose([states, ...(bias ? [bias] : [])])
 }

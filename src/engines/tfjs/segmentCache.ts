@@ -1,90 +1,171 @@
-// What one row keeps of one segment: keys and values of the positions it has computed, and the states that wait for it.
+// What the rows of a session keep of one segment: keys and values of the positions they have computed, and the states
+// that wait for it. Rows that went through the segment in step lie beside each other in the same tensors, and stay there
+// until they part.
 import * as tf from '@tensorflow/tfjs'
+import { takeFirst } from '../../model/index.js'
 import type { KeyValue } from '../../model/index.js'
+import { Shared } from './shared.js'
+
+/** Keys and values, by layer of the segment, of some rows that went through it in step: each [B, H, T, K]. */
+type Block = Shared<KeyValue[] & tf.TensorContainerArray>
+
+/** States of consecutive positions of a row: `count` rows of a tensor [N, D] from `start` on. */
+export interface StateRange {
+  readonly states: Shared<tf.Tensor2D>
+  readonly start: number
+  readonly count: number
+}
+
+interface CachedRow {
+  /** Positions computed, which may be fewer than the block holds. */
+  readonly length: number
+  /** Where their keys and values lie; undefined before the first position. */
+  readonly block: Block | undefined
+  readonly index: number
+  /** The positions after those computed, in order. */
+  readonly waiting: readonly StateRange[]
+}
+
+const EMPTY: CachedRow = { length: 0, block: undefined, index: 0, waiting: [] }
 
 /** Owns all its tensors. */
 export class SegmentCache {
-  /** Positions computed. */
-  length = 0
-  /** By layer of the segment, over all `length` positions; empty before the first. */
-  private keyValues: readonly KeyValue[] = []
-  /** States [n, D] of the positions after those computed, in order. */
-  private waiting: tf.Tensor2D[] = []
+  private readonly rows: CachedRow[]
 
-  get numWaiting(): number {
-    return this.waiting.reduce((sum, states) => sum + states.shape[0], 0)
+  constructor(numRows: number) {
+    this.rows = Array.from({ length: numRows }, () => EMPTY)
   }
 
-  /** Keys and values of a layer of this segment, counted from 0; undefined before the first position. */
-  past(layer: number): KeyValue | undefined {
-    return this.keyValues[layer]
+  /** Positions of a row that have been computed. */
+  length(row: number): number {
+    return this.rows[row].length
   }
 
-  /** Adds states [n, D] of the next positions. The cache owns them from here on. */
-  add(states: tf.Tensor2D): void {
-    this.waiting.push(states)
+  numWaiting(row: number): number {
+    return this.rows[row].waiting.reduce((sum, { count }) => sum + count, 0)
   }
 
-  /** The states [P, D] of all positions that wait; call it inside a tidy. */
-  input(): tf.Tensor2D {
-    return this.waiting.length === 1 ? this.waiting[0] : tf.concat(this.waiting, 0)
+  /** Adds the states of a row's next positions. */
+  add(row: number, range: StateRange): void {
+    range.states.hold()
+    const cached = this.rows[row]
+    this.rows[row] = { ...cached, waiting: [...cached.waiting, range] }
   }
 
-  /** Everything that waited has been computed: `present` holds keys and values, by layer, of old and new positions. */
-  advance(present: readonly KeyValue[]): void {
-    this.length += this.numWaiting
-    tf.dispose(this.waiting)
-    this.waiting = []
-    this.replace(present)
-  }
-
-  /** The same positions once more; values are shared until either changes. The caller disposes it. */
-  copy(): SegmentCache {
-    // States that wait may be many (static never runs them): joined, they cost one operation a copy.
-    if (this.waiting.length > 1) {
-      const joined = tf.concat(this.waiting, 0)
-      tf.dispose(this.waiting)
-      this.waiting = [joined]
+  /** The states [N, D] of all positions of some rows that wait, row after row; call it inside a tidy. */
+  input(rows: readonly number[]): tf.Tensor2D {
+    const ranges: StateRange[] = []
+    for (const range of rows.flatMap((row) => this.rows[row].waiting)) {
+      const last = ranges.at(-1)
+      if (last?.states === range.states && last.start + last.count === range.start) {
+        ranges.splice(-1, 1, { ...last, count: last.count + range.count })
+      } else {
+        ranges.push(range)
+      }
     }
-    const copy = new SegmentCache()
-    copy.length = this.length
-    copy.keyValues = this.keyValues.map(({ key, value }) => ({ key: tf.clone(key), value: tf.clone(value) }))
-    copy.waiting = this.waiting.map((states) => tf.clone(states))
-    return copy
+    return join(ranges.map(({ states, start, count }) => takeFirst(states.value, start, count)))
   }
 
-  /** Forgets all positions from `length` on, computed or waiting. */
-  truncate(length: number): void {
-    if (length < this.length) {
-      this.length = length
-      this.replace(
-        length === 0
-          ? []
-          : this.keyValues.map(({ key, value }) => ({
-              key: tf.slice(key, [0, 0, 0, 0], [-1, -1, -1, length]),
-              value: tf.slice(value, [0, 0, 0, 0], [-1, -1, length, -1]),
-            })),
+  /**
+   * Keys and values of a layer of this segment, counted from 0, of rows that have computed the same number of positions T:
+   * [B, H, T, K], or undefined before the first. Call it inside a tidy; it may return what stays this object's.
+   */
+  past(rows: readonly number[], layer: number): KeyValue | undefined {
+    const { length } = this.rows[rows[0]]
+    if (length === 0) return undefined
+    const runs: { readonly block: Block; readonly start: number; count: number }[] = []
+    for (const row of rows) {
+      const { block, index } = this.rows[row]
+      const last = runs.at(-1)
+      if (last && last.block === block && last.start + last.count === index) last.count++
+      else runs.push({ block: block!, start: index, count: 1 })
+    }
+    const part = (name: keyof KeyValue) =>
+      join(
+        runs.map(({ block, start, count }) => {
+          const taken = takeFirst(block.value[layer][name], start, count)
+          return taken.shape[2] === length ? taken : tf.slice(taken, [0, 0, 0, 0], [-1, -1, length, -1])
+        }),
       )
+    return { key: part('key'), value: part('value') }
+  }
+
+  /**
+   * Everything of some rows, all alike, that waited has been computed: `present` holds keys and values, by layer, of old
+   * and new positions, and is the cache's from here on.
+   */
+  advance(rows: readonly number[], present: readonly KeyValue[]): void {
+    const block: Block = new Shared([...present] as Block['value'])
+    for (const [index, row] of rows.entries()) {
+      const length = this.length(row) + this.numWaiting(row)
+      this.replace(row, { length, block: block.hold(), index, waiting: [] })
     }
-    let room = length - this.length
-    this.waiting = this.waiting.flatMap((states) => {
-      const numKept = Math.min(states.shape[0], room)
-      room -= numKept
-      if (numKept === states.shape[0]) return [states]
-      const kept = numKept === 0 ? [] : [tf.slice(states, [0, 0], [numKept, -1])]
-      states.dispose()
-      return kept
+  }
+
+  /** Forgets all positions of a row from `length` on, computed or waiting. */
+  truncate(row: number, length: number): void {
+    const cached = this.rows[row]
+    const numComputed = Math.min(cached.length, length)
+    let room = length - numComputed
+    const waiting = cached.waiting.flatMap((range) => {
+      const count = Math.min(range.count, room)
+      room -= count
+      return count === 0 ? [] : [{ ...range, count }]
     })
+    const kept = numComputed === 0 ? EMPTY : { ...cached, length: numComputed }
+    this.replace(row, hold({ ...kept, waiting }))
+  }
+
+  /** Row `rows[i]` goes on from what row `from[i]` holds now. */
+  reorder(rows: readonly number[], from: readonly number[]): void {
+    // All are held before any lets go, so that rows may change places.
+    const after = from.map((row) => hold(this.rows[row]))
+    for (const [i, row] of rows.entries()) this.replace(row, after[i])
+  }
+
+  /**
+   * Frees what blocks hold for rows that have left them, where that is more than half of a block: those that are still
+   * there get a block of their own.
+   */
+  compact(): void {
+    const rowsOf = new Map<Block, number[]>()
+    for (const [row, { block }] of this.rows.entries()) {
+      if (block) rowsOf.set(block, [...(rowsOf.get(block) ?? []), row])
+    }
+    for (const [block, rows] of rowsOf) {
+      if (rows.length * 2 > block.value[0].key.shape[0]) continue
+      // Rows that were truncated apart from each other are not alike any more.
+      for (const row of rows) {
+        const kept = tf.tidy(() => {
+          const parts = block.value.flatMap(({ key, value }) => [key, value])
+          return parts.map((part) => takeFirst(part, this.rows[row].index, 1))
+        })
+        const own = block.value.map((_, i) => ({ key: kept[2 * i], value: kept[2 * i + 1] }))
+        this.replace(row, hold({ ...this.rows[row], block: new Shared(own), index: 0 }))
+      }
+    }
   }
 
   dispose(): void {
-    this.replace([])
-    tf.dispose(this.waiting)
-    this.waiting = []
+    for (const row of this.rows.keys()) this.replace(row, EMPTY)
   }
 
-  private replace(keyValues: readonly KeyValue[]): void {
-    for (const { key, value } of this.keyValues) tf.dispose([key, value])
-    this.keyValues = keyValues
+  /** @param cached held already */
+  private replace(row: number, cached: CachedRow): void {
+    const { block, waiting } = this.rows[row]
+    this.rows[row] = cached
+    block?.release()
+    for (const { states } of waiting) states.release()
   }
+}
+
+function hold(cached: CachedRow): CachedRow {
+  cached.block?.hold()
+  for (const { states } of cached.waiting) states.hold()
+  return cached
+}
+
+/** Tensors one after the other along the first axis; a lone one as it is. */
+function join<T extends tf.Tensor>(parts: readonly T[]): T {
+  return parts.length === 1 ? parts[0] : tf.concat([...parts], 0)
 }

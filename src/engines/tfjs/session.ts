@@ -1,4 +1,4 @@
-// A decoding session on tfjs: rows of segment caches, and the verbs over them. The layers' arithmetic is model/'s.
+// A decoding session on tfjs: what its rows keep, and the verbs over them. The layers' arithmetic is model/'s.
 import * as tf from '@tensorflow/tfjs'
 import type {
   DecoderSession,
@@ -7,17 +7,17 @@ import type {
   RunOptions,
   SessionOptions,
 } from '../../decoding/index.js'
-import { agreementProbability, decoderLayer, embed, exitLogits, rmsNorm } from '../../model/index.js'
-import type { LayerShape } from '../../model/index.js'
+import { agreementProbability, decoderLayer, exitLogits, lengthNorm, takeFirst } from '../../model/index.js'
+import type { DecoderGroup, KeyValue, LayerShape } from '../../model/index.js'
 import { disposedError, noConfidenceHeadError } from '../checks.js'
-import { CrossMemory } from './crossMemory.js'
-import type { EncodedRow } from './crossMemory.js'
+import { CrossMemory, JoinedMemory } from './crossMemory.js'
+import type { EncodedRow, LayerMemory } from './crossMemory.js'
 import type { EngineWeights } from './decoderWeights.js'
 import { chooseInGraph, forbid, readChoices } from './exitChoice.js'
 import type { ExitTensors } from './exitChoice.js'
 import type { PositionBias } from './positionBias.js'
-import { joinKeyValues, joinRows, splitKeyValue, splitRows } from './rowGroup.js'
 import { SegmentCache } from './segmentCache.js'
+import { Shared } from './shared.js'
 
 /** What a session uses of its engine, and does not own. */
 export interface SessionModel {
@@ -26,16 +26,23 @@ export interface SessionModel {
   readonly layer: LayerShape
 }
 
-interface Row {
-  /** One object for all rows of a source. */
-  readonly memory: CrossMemory
-  /** By segment. */
-  caches: readonly SegmentCache[]
+/** Rows of a pass that are alike in what they have computed, in what waits, and in the length of their sources. */
+interface PassGroup {
+  readonly rows: number[]
+  /** Positions that each has computed. */
+  readonly first: number
+  /** Positions that wait in each. */
+  readonly numPositions: number
 }
 
 /** See {@link DecoderSession}. Owns its caches, not the sources or the weights. */
 export class TfjsSession implements DecoderSession {
-  private readonly rows: readonly Row[]
+  /** By row; one object for all rows of a source. */
+  private readonly memories: readonly CrossMemory[]
+  /** By segment. */
+  private readonly caches: readonly SegmentCache[]
+  /** Memories side by side that the last pass of each segment read, by the rows they are for. */
+  private readonly joined: Map<string, JoinedMemory>[]
   private isDisposed = false
 
   constructor(
@@ -44,150 +51,157 @@ export class TfjsSession implements DecoderSession {
     private readonly options: SessionOptions,
   ) {
     const { exits, rowsPerSource = 1 } = options
-    this.rows = sources.flatMap((source) => {
+    this.memories = sources.flatMap((source) => {
       const memory = new CrossMemory(source, model.weights.decoder.layers, model.layer.numHeads)
-      return Array.from({ length: rowsPerSource }, () => ({
-        memory,
-        caches: exits.map(() => new SegmentCache()),
-      }))
+      return Array.from({ length: rowsPerSource }, () => memory)
     })
+    this.caches = exits.map(() => new SegmentCache(this.memories.length))
+    this.joined = exits.map(() => new Map<string, JoinedMemory>())
   }
 
   push(row: number, token: number): void {
     this.assertUsable()
-    const { embedding } = this.model.weights
-    this.rows[row].caches[0].add(tf.tidy(() => embed(embedding, tf.tensor1d([token], 'int32'))))
+    const states = new Shared(tf.tidy(() => tf.clone(takeFirst(this.model.weights.embedding, token, 1))))
+    this.caches[0].add(row, { states, start: 0, count: 1 })
   }
 
   async run({ segment, rows, exit, signal }: RunOptions): Promise<ExitChoice[][]> {
-    const choices: ExitChoice[][] = []
-    for (const group of this.groupsOf(rows, segment)) {
-      this.assertUsable()
-      signal?.throwIfAborted()
-      const tensors = this.pass(group, segment, exit)
-      if (!tensors) {
-        choices.push(...group.map(() => []))
-        continue
-      }
+    this.assertUsable()
+    signal?.throwIfAborted()
+    const groups = this.groupsOf(rows, segment)
+    const choices = new Map<number, ExitChoice[]>()
+    const tensors = groups.length === 0 ? undefined : this.pass(groups, segment, exit)
+    if (tensors) {
       try {
         const all = await readChoices(tensors, exit!)
-        const numPositions = all.length / group.length
-        choices.push(...group.map((_, i) => all.slice(i * numPositions, (i + 1) * numPositions)))
+        let start = 0
+        for (const { rows, numPositions } of groups) {
+          for (const row of rows) choices.set(row, all.slice(start, (start += numPositions)))
+        }
       } finally {
         tf.dispose(tensors)
       }
-      signal?.throwIfAborted()
     }
-    return choices
+    signal?.throwIfAborted()
+    return rows.map((row) => choices.get(row) ?? [])
   }
 
   truncate(row: number, length: number): void {
     this.assertUsable()
-    for (const cache of this.rows[row].caches) cache.truncate(length)
+    for (const cache of this.caches) cache.truncate(row, length)
   }
 
   reorder(rows: readonly number[], from: readonly number[]): void {
     this.assertUsable()
-    const before = rows.map((row) => this.rows[row].caches)
-    const moved = new Set<Row['caches']>()
-    // What one row goes on from is moved, what several do is copied.
-    const after = from.map((row) => {
-      const { caches } = this.rows[row]
-      if (!rows.includes(row) || moved.has(caches)) return caches.map((cache) => cache.copy())
-      moved.add(caches)
-      return caches
-    })
-    for (const caches of before) if (!moved.has(caches)) for (const cache of caches) cache.dispose()
-    for (const [i, row] of rows.entries()) this.rows[row].caches = after[i]
+    for (const cache of this.caches) cache.reorder(rows, from)
   }
 
   dispose(): void {
     if (this.isDisposed) return
     this.isDisposed = true
-    for (const { memory, caches } of this.rows) {
-      memory.dispose()
-      for (const cache of caches) cache.dispose()
-    }
+    for (const cache of this.caches) cache.dispose()
+    for (const joined of this.joined) for (const memory of joined.values()) memory.dispose()
+    for (const memory of this.memories) memory.dispose()
   }
 
-  /**
-   * The rows in order, those beside each other together that can go through a segment in one pass: of one source, which
-   * reads the same weights and the same source once for all, and alike in what they have computed and what waits.
-   */
-  private groupsOf(rows: readonly number[], segment: number): number[][] {
-    const groups: number[][] = []
-    const isAlike = (row: Row, other: Row) => {
-      const [cache, otherCache] = [row.caches[segment], other.caches[segment]]
-      return (
-        row.memory === other.memory &&
-        cache.length === otherCache.length &&
-        cache.numWaiting === otherCache.numWaiting
-      )
-    }
+  /** Rows with something to compute, in groups that attention takes at once; products take all groups at once. */
+  private groupsOf(rows: readonly number[], segment: number): PassGroup[] {
+    const cache = this.caches[segment]
+    const groups = new Map<string, PassGroup>()
     for (const row of rows) {
-      const group = groups.at(-1)
-      if (group && isAlike(this.rows[group[0]], this.rows[row])) group.push(row)
-      else groups.push([row])
+      const [first, numPositions] = [cache.length(row), cache.numWaiting(row)]
+      if (numPositions === 0) continue
+      const key = `${first} ${numPositions} ${this.memories[row].length}`
+      const known = groups.get(key)
+      if (known) known.rows.push(row)
+      else groups.set(key, { rows: [row], first, numPositions })
     }
-    return groups
+    return [...groups.values()]
   }
 
-  /** One pass of a group through a segment; the exit's tensors, which the caller disposes, where it is looked at. */
+  /** One pass of all groups through a segment; the exit's tensors, which the caller disposes, where it is looked at. */
   private pass(
-    group: readonly number[],
+    groups: readonly PassGroup[],
     segment: number,
     features: readonly ExitFeature[] | undefined,
   ): ExitTensors | undefined {
     const { exits } = this.options
-    const { memory } = this.rows[group[0]]
-    const caches = group.map((row) => this.rows[row].caches[segment])
-    const { length: first, numWaiting: numPositions } = caches[0]
-    if (numPositions === 0) return undefined
+    const cache = this.caches[segment]
     const { weights, bias, layer: shape } = this.model
     const firstLayer = segment === 0 ? 0 : exits[segment - 1]
     const layers = weights.decoder.layers.slice(firstLayer, exits[segment])
     const isLast = segment === exits.length - 1
-    const { present, hidden, exit } = tf.tidy(() => {
-      const selfBias = bias.slice(first, numPositions)
-      let hidden = joinRows(caches.map((cache) => cache.input())) // [B*P, D]
-      const present = layers.map((layer, i) => {
+    const memories = this.memoriesOf(groups, segment)
+    const { present, states, exit } = tf.tidy(() => {
+      const biases = groups.map(({ first, numPositions }) => bias.slice(first, numPositions))
+      let hidden = cache.input(groups.flatMap(({ rows }) => rows)) // [N, D]
+      const present: (KeyValue & tf.NamedTensorMap)[][] = []
+      for (const [i, layer] of layers.entries()) {
         const output = decoderLayer(hidden, layer, {
           ...shape,
-          batch: group.length,
-          selfBias,
-          past: joinKeyValues(caches.map((cache) => cache.past(i))),
-          memory: memory.at(firstLayer + i),
-          memoryBias: memory.source.bias,
+          groups: groups.map(({ rows, numPositions }, j): DecoderGroup => ({
+            batch: rows.length,
+            numPositions,
+            selfBias: biases[j],
+            past: cache.past(rows, i),
+            memory: memories[j].at(firstLayer + i),
+            memoryBias: memories[j].bias,
+          })),
         })
         hidden = output.hidden
-        return splitKeyValue(output.present)
-      })
-      const exit = features && this.choose(hidden, { group, first, features })
-      return { present, hidden: isLast ? undefined : splitRows(hidden, group.length), exit }
+        present.push(output.present as (typeof present)[number])
+      }
+      const exit = features && this.choose(hidden, groups, features)
+      return { present, states: isLast ? undefined : hidden, exit }
     })
     // Only now that the whole pass is done: had it thrown, the caches would be as before.
-    for (const [i, cache] of caches.entries()) cache.advance(present.map((layer) => layer[i]))
-    if (hidden) for (const [i, row] of group.entries()) this.rows[row].caches[segment + 1].add(hidden[i])
+    const shared = states && new Shared(states)
+    let start = 0
+    for (const [j, { rows, numPositions }] of groups.entries()) {
+      cache.advance(
+        rows,
+        present.map((layer) => layer[j]),
+      )
+      for (const row of rows) {
+        if (shared) this.caches[segment + 1].add(row, { states: shared, start, count: numPositions })
+        start += numPositions
+      }
+    }
+    cache.compact()
     return exit
+  }
+
+  /** What each group's cross-attention reads; what the last pass had joined for others is let go. */
+  private memoriesOf(groups: readonly PassGroup[], segment: number): LayerMemory[] {
+    const before = this.joined[segment]
+    const now = new Map<string, JoinedMemory>()
+    const memories = groups.map(({ rows }): LayerMemory => {
+      const own = rows.map((row) => this.memories[row])
+      if (own.every((memory) => memory === own[0])) return own[0]
+      const key = rows.join()
+      const memory = before.get(key) ?? new JoinedMemory(own)
+      now.set(key, memory)
+      return memory
+    })
+    for (const [key, memory] of before) if (!now.has(key)) memory.dispose()
+    this.joined[segment] = now
+    return memories
   }
 
   private choose(
     hidden: tf.Tensor2D,
-    pass: {
-      readonly group: readonly number[]
-      readonly first: number
-      readonly features: readonly ExitFeature[]
-    },
+    groups: readonly PassGroup[],
+    features: readonly ExitFeature[],
   ): ExitTensors {
     const { weights, layer } = this.model
-    const { group, first, features } = pass
     // The scale of v1.0 is in the head already.
     const logits = exitLogits(hidden, weights.exit, { epsilon: layer.epsilon, scaleLogits: false })
     const { forbidden, numCandidates = 1 } = this.options
     const query = { features, numCandidates, unmasked: logits, agreement: this.agreement(hidden, features) }
     if (!forbidden) return chooseInGraph(logits, query)
-    const positions = Array.from({ length: hidden.shape[0] / group.length }, (_, i) => first + i)
-    const lists = group.flatMap((row) => positions.map((position) => forbidden(row, position)))
+    const lists = groups.flatMap(({ rows, first, numPositions }) =>
+      rows.flatMap((row) => Array.from({ length: numPositions }, (_, i) => forbidden(row, first + i))),
+    )
     return chooseInGraph(forbid(logits, lists), query)
   }
 
@@ -196,7 +210,7 @@ export class TfjsSession implements DecoderSession {
     const { weights, layer } = this.model
     if (!features.includes('agreement')) return undefined
     if (!weights.confidenceHead) throw noConfidenceHeadError()
-    return agreementProbability(rmsNorm(hidden, weights.exit.norm, layer.epsilon), weights.confidenceHead)
+    return agreementProbability(lengthNorm(hidden, layer.epsilon), weights.confidenceHead)
   }
 
   private assertUsable(): void {

@@ -67,13 +67,12 @@ describe('the tfjs engine', () => {
     it('caches after flushes and truncations equal those of one pass', async () => {
       const tokens = [0, 44, 7, 120, 9, 9, 250, 13, 77]
       const cachesOf = (session: DecoderSession) =>
-        (session as TfjsSession)['rows'][0].caches.map((cache) => {
-          const layers: { key: number[]; value: number[] }[] = []
-          for (let past = cache.past(0); past; past = cache.past(layers.length)) {
-            layers.push({ key: Array.from(past.key.dataSync()), value: Array.from(past.value.dataSync()) })
-          }
-          return layers
-        })
+        (session as TfjsSession)['caches'].map((cache, segment) =>
+          Array.from({ length: [2, 3][segment] }, (_, layer) => {
+            const { key, value } = cache.past([0], layer)!
+            return { key: Array.from(key.dataSync()), value: Array.from(value.dataSync()) }
+          }),
+        )
       const expected = await withSession(engine, [2, 5], async (session) => {
         for (const token of tokens) session.push(0, token)
         for (const segment of [0, 1]) await session.run({ segment, rows: [0] })
@@ -250,6 +249,86 @@ describe('the tfjs engine', () => {
       assert.equal(choices[1].token, probabilities.indexOf(top1))
       const entropy = -probabilities.reduce((sum, p) => sum + (p > 0 ? p * Math.log(p) : 0), 0)
       assertClose([choices[1].top1!, choices[1].top2!, choices[1].entropy!], [top1, top2, entropy], 'rest')
+    })
+
+    it('rows of other sources, lengths and stacks in the same passes do not change a bit of what a row answers', async () => {
+      const sources = [3, 20, 9, 40].map((length, row) =>
+        Array.from({ length }, (_, i) => (i === length - 1 ? 1 : 2 + ((i * 31 + row * 7) % 290))),
+      )
+      // By row and turn: the tokens put in, whether the deep segment is run, and how many positions then stay.
+      const turns = [
+        [
+          { tokens: [0] },
+          { tokens: [4], isDeep: true },
+          { tokens: [9, 8], isDeep: true, stays: 3 },
+          { tokens: [7] },
+        ],
+        [
+          { tokens: [0], isDeep: true },
+          { tokens: [5] },
+          { tokens: [6, 7, 8], isDeep: true },
+          { tokens: [3] },
+        ],
+        [
+          { tokens: [0] },
+          { tokens: [4], isDeep: true },
+          { tokens: [9, 8], isDeep: true },
+          { tokens: [7], isDeep: true },
+        ],
+        [
+          { tokens: [0] },
+          { tokens: [4], isDeep: true },
+          { tokens: [9, 8], isDeep: true, stays: 2 },
+          { tokens: [] },
+        ],
+      ] satisfies { tokens: number[]; isDeep?: boolean; stays?: number }[][]
+      const answersOf = async (rows: readonly number[]) => {
+        const encoded = await engine.encode(rows.map((row) => sources[row]))
+        const session = encoded.open({ exits: [2, 5] })
+        const answers: Float32Array[][] = rows.map(() => [])
+        for (let turn = 0; turn < 4; turn++) {
+          const now = rows.map(
+            (row): { tokens: number[]; isDeep?: boolean; stays?: number } => turns[row][turn],
+          )
+          for (const [i, { tokens }] of now.entries()) for (const token of tokens) session.push(i, token)
+          const asked = [now.map((_, i) => i), now.flatMap(({ isDeep }, i) => (isDeep ? [i] : []))]
+          for (const [segment, some] of asked.entries()) {
+            const choices = await session.run({ segment, rows: some, exit: ['logits'] })
+            for (const [j, i] of some.entries()) answers[i].push(...choices[j].map(({ logits }) => logits!))
+          }
+          for (const [i, { stays }] of now.entries()) if (stays !== undefined) session.truncate(i, stays)
+        }
+        session.dispose()
+        encoded.dispose()
+        return answers
+      }
+      const before = tf.memory().numTensors
+      const together = await answersOf([0, 1, 2, 3])
+      for (const row of [0, 1, 2, 3]) assert.deepEqual([together[row]], await answersOf([row]), `row ${row}`)
+      assert.equal(tf.memory().numTensors, before)
+    })
+
+    it('rows in step cost few more operations than one', async () => {
+      const costOf = async (numRows: number) => {
+        const encoded = await engine.encode(Array.from({ length: numRows }, (_, row) => [5, 6 + row, 1]))
+        const session = encoded.open({ exits: [5] })
+        const rows = Array.from({ length: numRows }, (_, row) => row)
+        const step = async () => {
+          for (const row of rows) session.push(row, 0)
+          await session.run({ segment: 0, rows, exit: [] })
+        }
+        await step()
+        const { kernels } = await tf.profile(async () => {
+          await step()
+          return []
+        })
+        session.dispose()
+        encoded.dispose()
+        return kernels.length
+      }
+      const [one, eight] = [await costOf(1), await costOf(8)]
+      // A clone for each token that is put in, and one more that joins them.
+      assert.ok(eight <= one + 8, `${eight} operations for eight rows, ${one} for one`)
     })
 
     it('rejects sources it cannot encode', async () => {
