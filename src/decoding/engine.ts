@@ -15,6 +15,12 @@ export interface EngineInfo {
   readonly dtype: EngineDtype
   /** Threads inside one operation. */
   readonly threads: number
+  /**
+   * Whether positions that go through a segment together may come out as they would not one by one, by more than float32
+   * rounds: then `lossless` and flushes promise what they do only approximately, and what is made of it is to say so. A row
+   * of a batch goes as it goes alone all the same. Neutral: undefined, no.
+   */
+  readonly isApproximate?: boolean
   /** The model's shallow exit S, in layers. */
   readonly shallowLayers: number
   /** The model's decoder layers L. */

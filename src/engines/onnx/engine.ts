@@ -42,14 +42,18 @@ export async function createOnnxEngine(options: OnnxEngineOptions): Promise<Deco
   checkWeights(config, weights)
   const { shallowLayers, decoderLayers, vocabSize, decoderStartId, eosId, confidenceHead } = config
   const precisionOf = precisionFor({ dtype, keepFloat })
-  const graphs = new ModelGraphs({ config, weights, precisionOf }, { runtime, writesInPlace }, {
-    intraOpNumThreads: threads,
-    interOpNumThreads: 1,
-    logSeverityLevel: 3,
-    // Each graph has threads of its own: those of one must not wait busily while another's compute, and an operation
-    // must not wait long for a thread that other programs keep from running.
-    extra: { session: { intra_op: { allow_spinning: '0' }, dynamic_block_base: '4' } },
-  })
+  const graphs = new ModelGraphs(
+    { config, weights, precisionOf },
+    { runtime, writesInPlace },
+    {
+      intraOpNumThreads: threads,
+      interOpNumThreads: 1,
+      logSeverityLevel: 3,
+      // Each graph has threads of its own: those of one must not wait busily while another's compute, and an operation
+      // must not wait long for a thread that other programs keep from running.
+      extra: { session: { intra_op: { allow_spinning: '0' }, dynamic_block_base: '4' } },
+    },
+  )
   await graphs.encoder()
   await graphs.exit()
   await graphs.segment({ from: 0, to: shallowLayers })
@@ -59,6 +63,8 @@ export async function createOnnxEngine(options: OnnxEngineOptions): Promise<Deco
     backend,
     dtype,
     threads,
+    // Attention rounds one position differently from several, and 8-bit states make a step of some such last bits.
+    isApproximate: dtype !== 'float32',
     shallowLayers,
     decoderLayers,
     vocabSize,

@@ -79,8 +79,8 @@ describe('the ONNX Runtime engine', () => {
   })
 
   it('says what it is', () => {
-    const { engine, backend, dtype, threads, ...rest } = onnx.info
-    assert.deepEqual([engine, backend, dtype, threads], ['onnx', 'cpu', 'float32', 1])
+    const { engine, backend, dtype, threads, isApproximate, ...rest } = onnx.info
+    assert.deepEqual([engine, backend, dtype, threads, isApproximate], ['onnx', 'cpu', 'float32', 1, false])
     const { engine: _e, backend: _b, dtype: _d, threads: _t, ...expected } = tfjs.info
     assert.deepEqual(rest, expected)
   })
