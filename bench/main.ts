@@ -8,6 +8,7 @@ import { listenForInterrupts } from '../src/cli/interrupt.js'
 const modules = await Promise.all([
   import('./bandwidth/command.js'),
   import('./decode/command.js'),
+  import('./peers/command.js'),
   import('./performance/command.js'),
   import('./trainingStep/command.js'),
 ])
