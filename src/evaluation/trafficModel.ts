@@ -98,7 +98,7 @@ export function addTraffic(...parts: readonly Traffic[]): Traffic {
 /** What decoding is bounded by. */
 export interface DecodingSetting extends TrafficModel {
   readonly sourceLength: number
-  /** Tokens of a sequence, at least 1. */
+  /** Tokens of a sequence, at least 1; may be a mean, and so a fraction. */
   readonly numTokens: number
   /** Bytes per second over 1e9 that the memory delivers. */
   readonly gigabytesPerSecond: number
@@ -145,7 +145,7 @@ export function decodingBound(setting: DecodingSetting, rows = 1): DecodingBound
  */
 export function boundAtExits(setting: DecodingSetting, pattern: Omit<ExitPattern, 'numTokens'>): number {
   const { costs } = decodingBound(setting)
-  return expectedCost(costs, { ...pattern, numTokens: setting.numTokens }).msPerToken
+  return expectedCost(costs, { ...pattern, numTokens: Math.round(setting.numTokens) }).msPerToken
 }
 
 /** Weights that are read once a pass, and the operations on them at one position. */

@@ -177,6 +177,15 @@ describe('the bound by memory bandwidth', () => {
     }
   })
 
+  it('of a mean number of tokens is near that of the whole numbers beside it', () => {
+    for (const agreement of [undefined, 0.9]) {
+      const [mean, whole] = [9.7, 10].map((numTokens) =>
+        boundAtExits({ ...at10, numTokens }, { exitShare: 0.7, agreement }),
+      )
+      assert.ok(Math.abs(mean / whole - 1) < 1e-3)
+    }
+  })
+
   it('of rows decoded together shares the weights and nothing else', () => {
     const [one, eight] = [1, 8].map((rows) => decodingBound(at10, rows).fullMs)
     const weights =
