@@ -1,0 +1,17 @@
+// The model on TensorFlow.js: wasm, or another backend of the browser.
+import { fetchCheckpoint, type FetchCheckpointOptions, type TextModel } from 'shallowdeep'
+import { chooseBackend, createTfjsEngine, type BrowserBackendOptions } from 'shallowdeep/tfjs'
+
+export async function openOnTfjs(
+  checkpoint: string,
+  {
+    backend = 'wasm',
+    threads,
+    ...options
+  }: Omit<BrowserBackendOptions, 'wasmPath'> & FetchCheckpointOptions = {},
+): Promise<TextModel> {
+  const wasmPath = new URL('wasm/', document.baseURI).href
+  const chosen = await chooseBackend({ backend, threads, wasmPath })
+  const { config, weights, ...text } = await fetchCheckpoint(checkpoint, options)
+  return { ...text, engine: createTfjsEngine({ config, weights, backend: chosen }) }
+}
