@@ -125,6 +125,8 @@ export interface EvaluationResult {
   /** The same with the encoder's time on both sides. */
   readonly speedupWithEncoder: number | null
 
+  /** Whether `lossless` is not exact on this engine, up to what its precision rounds; absent = exact, or not promised. */
+  readonly isApproximate?: boolean
   /** What the profit rule decided; absent where it was off or stood aside. */
   readonly profit?: ProfitResult
   /** For reports: how tokens were taken (beams, lengthPenalty, temperature, seed, ...); absent = greedily. */
@@ -237,6 +239,7 @@ export const evaluationResultSchema: z.ZodType<EvaluationResult> = z.strictObjec
   }),
   speedup: time.nullable(),
   speedupWithEncoder: time.nullable(),
+  isApproximate: z.boolean().optional(),
   profit: z
     .strictObject({
       full: count,

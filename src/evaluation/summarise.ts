@@ -47,6 +47,7 @@ export function summarise(measurement: Measurement, context: SummaryContext): Ev
     speedupWithEncoder: context.full
       ? msPerToken(context.full.sequences, true) / msPerToken(sequences, true)
       : null,
+    ...(policy === 'lossless' && info.isApproximate && { isApproximate: true }),
     ...profitOf(sequences),
     ...(setting.selection &&
       Object.keys(setting.selection.settings).length > 0 && { selection: setting.selection.settings }),

@@ -101,9 +101,28 @@ export function requireRows(rows: readonly EvaluationResult[]): void {
   })
 }
 
-/** Where and on what the rows were measured: `250 examples; tfjs on wasm, float32, 1 thread`. */
+/**
+ * Where, on what and how the rows were measured: `250 examples; tfjs on wasm, float32, 1 thread`, and then how tokens were
+ * taken, that the precision makes `lossless` approximate, and what a profit rule chose, where that is to be said.
+ */
 export function describeSetup(row: EvaluationResult): string {
   const engine = row.backend === null ? row.engine : `${row.engine} on ${row.backend}`
   const threads = row.threads === null ? [] : [formatCount(row.threads, 'thread')]
-  return `${formatCount(row.examples, 'example')}; ${[engine, row.dtype, ...threads].join(', ')}`
+  return [
+    formatCount(row.examples, 'example'),
+    [engine, row.dtype, ...threads].join(', '),
+    ...(row.selection ? [describeSelection(row.selection)] : []),
+    ...(row.isApproximate ? [`lossless is approximate in ${row.dtype}`] : []),
+    ...(row.profit
+      ? [`profit rule: full for ${row.profit.full} of ${row.profit.full + row.profit.early}`]
+      : []),
+  ].join('; ')
+}
+
+/** `temperature 0.7, topP 0.9, seed 3`: what is off is left out. */
+function describeSelection(selection: NonNullable<EvaluationResult['selection']>): string {
+  return Object.entries(selection)
+    .filter(([, value]) => value !== null && value !== false)
+    .map(([name, value]) => (value === true ? name : `${name} ${value}`))
+    .join(', ')
 }

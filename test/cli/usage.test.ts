@@ -270,12 +270,14 @@ describe('the command', () => {
     assert.deepEqual(Object.keys(report.versions).slice(0, 3), ['shallowdeep', 'node', 'tfjs'])
     assert.deepEqual([report.chosen.name, report.chosen.reason], ['wasm', 'asked for'])
     assert.ok(report.backends.some(({ name }: { name: string }) => name === 'wasm'))
+    assert.equal(report.onnxruntime.isPresent, true)
   })
 
   it('info is readable without --json', async () => {
     const { stdout } = await runCommand(['info', '--backend', 'wasm'])
     assert.match(stdout, /^shallowdeep 0\.1\.0, node /)
     assert.match(stdout, /^\* wasm +tfjs-backend-wasm/m)
+    assert.match(stdout, /^ONNX Runtime: onnxruntime-node \d/m)
     assert.match(stdout, /^chosen: wasm, 1 thread \(asked for\)$/m)
   })
 })

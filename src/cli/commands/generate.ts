@@ -84,6 +84,9 @@ async function decodeTexts(checkpoint: OpenedCheckpoint, { options, openProfit, 
   const policy = policyFor(checkpoint, options)
   const selection = createSelection(options)
   const profit = await openProfit(checkpoint, { policy, selection })
+  const isApproximate = policy.name === 'lossless' && checkpoint.engine.info.isApproximate
+  if (isApproximate)
+    output.note(`approximate: in ${options.dtype}, lossless may differ from full now and then`)
   let numDecoded = 0
   const sink = openSink(options.output, output)
   const style = options.showExits && !output.isJson ? await loadStyle(options, context) : undefined
@@ -117,7 +120,13 @@ async function decodeTexts(checkpoint: OpenedCheckpoint, { options, openProfit, 
         if (event.type === 'token') row.exits[event.position] = event.exit
         else if (event.type === 'end') {
           if (output.isJson) {
-            write(event.row, JSON.stringify(resultLine(event.result, checkpoint.tokenizer)))
+            write(
+              event.row,
+              JSON.stringify({
+                ...resultLine(event.result, checkpoint.tokenizer),
+                ...(isApproximate && { isApproximate }),
+              }),
+            )
           }
           write(event.row, `${style ? row.stream.end() : ''}\n`)
         } else if (style) {

@@ -3,6 +3,7 @@ import { createRequire } from 'node:module'
 import { z } from 'zod'
 import { backendShape } from '../../config/index.js'
 import type { BackendName } from '../../engines/tfjs/index.js'
+import type { OnnxRuntimeReport } from '../../engines/onnx/index.node.js'
 import type { BackendReport } from '../../engines/tfjs/index.node.js'
 import { defineCommand } from '../command.js'
 
@@ -13,8 +14,12 @@ export const createCommand = defineCommand({
   groups: {},
   examples: ['shallowdeep info', 'shallowdeep info --json --backend wasm'],
   async run({ backend, threads }, { output }) {
-    const { describeBackends } = await import('../../engines/tfjs/index.node.js')
-    const report = await describeBackends({ backend: backend as BackendName, threads })
+    const [{ describeBackends }, { describeOnnxRuntime }] = await Promise.all([
+      import('../../engines/tfjs/index.node.js'),
+      import('../../engines/onnx/index.node.js'),
+    ])
+    const backends = await describeBackends({ backend: backend as BackendName, threads })
+    const report = { ...backends, onnxruntime: await describeOnnxRuntime() }
     const { version } = createRequire(import.meta.url)('../../../package.json') as { version: string }
     const versions = { shallowdeep: version, ...report.versions }
     if (output.isJson) output.json({ ...report, versions })
@@ -22,7 +27,8 @@ export const createCommand = defineCommand({
   },
 })
 
-function describe({ versions, backends, chosen }: BackendReport): string {
+function describe(report: BackendReport & { readonly onnxruntime: OnnxRuntimeReport }): string {
+  const { versions, backends, chosen, onnxruntime } = report
   const width = Math.max(...backends.map(({ name }) => name.length))
   const list = Object.entries(versions).map(([name, version]) => `${name} ${version}`)
   return [
@@ -33,6 +39,7 @@ function describe({ versions, backends, chosen }: BackendReport): string {
       return `${mark} ${name.padEnd(width)}  ${detail}`
     }),
     '',
+    `ONNX Runtime: ${onnxruntime.detail}`,
     `chosen: ${chosen.name}, ${chosen.threads} ${chosen.threads === 1 ? 'thread' : 'threads'} (${chosen.reason})`,
   ].join('\n')
 }

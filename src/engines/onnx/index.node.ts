@@ -1,2 +1,3 @@
 // onnxruntime-node under Node.
+export * from './describe.node.js'
 export * from './load.node.js'
