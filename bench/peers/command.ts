@@ -2,6 +2,7 @@
 import { writeFile } from 'node:fs/promises'
 import { loadavg } from 'node:os'
 import { z } from 'zod'
+import { stopChildren } from '../../scripts/native/processes.js'
 import { defineCommand } from '../../src/cli/command.js'
 import { filePath } from '../../src/config/index.js'
 import { ShallowDeepError } from '../../src/errors.js'
@@ -45,6 +46,8 @@ export const createCommand = defineCommand({
   async run(options, { output, signal }) {
     const { threads, batchSizes, rounds, markdown, output: file } = options
     const peers = selectPeers(options.peers)
+    // Installers and converters would go on by themselves.
+    signal.addEventListener('abort', stopChildren, { once: true })
     const loadBefore = loadavg()[0]
     const log = (line: string) => output.note(line)
     const results: SubjectResult[] = []

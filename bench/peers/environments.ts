@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { findPython } from '../../scripts/native/python.js'
 import { run, tellingLine } from '../../scripts/native/processes.js'
 import { ShallowDeepError } from '../../src/errors.js'
-import { cacheFolder } from './cache.js'
+import { peersFolder } from './cache.js'
 
 /** Names of the Python environments: python/<name>.txt says what is in them. */
 export type PythonName = 'ctranslate2' | 'pytorch' | 'onnx'
@@ -26,7 +26,7 @@ export function pythonScript(name: string): string {
 
 /** The Python of an environment. Throws `peers.no-environment`, and what finding a Python throws. */
 export async function pythonEnvironment(name: PythonName, log: Log): Promise<string> {
-  const folder = join(cacheFolder(), 'environments', name)
+  const folder = join(peersFolder(), 'environments', name)
   const program = join(folder, 'bin', 'python')
   const requirements = pythonScript(`${name}.txt`)
   const size = name === 'ctranslate2' ? '250 MB' : 'several GB'

@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ShallowDeepError, suggestNearest } from '../../src/errors.js'
-import { cacheFolder, makeOnce } from './cache.js'
+import { peersFolder, makeOnce } from './cache.js'
 import {
   convertModel,
   pythonEnvironment,
@@ -112,7 +112,7 @@ function peer(name: string, isFloat32: boolean): Omit<Peer, 'prepare'> {
 }
 
 function made(key: string, name: string): string {
-  return join(cacheFolder(), 'models', key, name)
+  return join(peersFolder(), 'models', key, name)
 }
 
 function python(program: string, script: string): Omit<Launch, 'name'> {

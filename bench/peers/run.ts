@@ -94,11 +94,12 @@ export async function runSubject(subject: Subject, options: RunOptions): Promise
 
 async function preparePeers(
   subject: Subject,
-  { peers, log }: RunOptions,
+  { peers, log, signal }: RunOptions,
   leftOut: Failures,
 ): Promise<ReadonlyMap<Peer, PreparedPeer>> {
   const prepared = new Map<Peer, PreparedPeer>()
   for (const peer of peers) {
+    signal?.throwIfAborted()
     await orLeaveOut(peer.name, leftOut, async () => {
       prepared.set(peer, await peer.prepare(subject, log))
     })

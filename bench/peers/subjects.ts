@@ -13,7 +13,7 @@ import { Random } from '../../src/random.js'
 import type { Tokenizer } from '../../src/tokenizer/index.js'
 import { readTokenizer } from '../../src/tokenizer/index.node.js'
 import { shapeConfig } from '../decode/shapes.js'
-import { cacheFolder, makeOnce } from './cache.js'
+import { peersFolder, makeOnce } from './cache.js'
 
 /** Names of the subjects. */
 export const SUBJECT_NAMES = ['small', 'base', 'translation'] as const
@@ -71,7 +71,7 @@ async function openRandom(name: keyof typeof SHAPES, log: (line: string) => void
   const config = shapeConfig(SHAPES[name])
   const hash = createHash('sha256').update(JSON.stringify([RULES, SEED, config]))
   const key = `${name}-${hash.digest('hex').slice(0, 12)}`
-  const folder = join(cacheFolder(), 'models', key, 'checkpoint')
+  const folder = join(peersFolder(), 'models', key, 'checkpoint')
   await makeOnce(folder, async (output) => {
     log(`writing a checkpoint of T5-${name}'s shape, random weights`)
     await writeCheckpointFolder(output, { config, weights: variedWeights(config) })
@@ -112,7 +112,7 @@ async function openTranslation(log: (line: string) => void): Promise<Subject> {
   const hash = createHash('sha256').update(`${RULES}`)
   await pipeline(createReadStream(join(CHECKPOINT, 'model.safetensors')), hash)
   const key = `translation-${hash.digest('hex').slice(0, 12)}`
-  const folder = join(cacheFolder(), 'models', key, 'checkpoint')
+  const folder = join(peersFolder(), 'models', key, 'checkpoint')
   await makeOnce(folder, async (output) => {
     log('exporting the translation checkpoint')
     const options = { checkpoint: CHECKPOINT, format: 'huggingface', dtype: 'float32', output }
