@@ -18,7 +18,8 @@ export interface GraphModel {
   readonly precisionOf?: (name: string) => EngineDtype
 }
 
-function contextOf({ config, weights, precisionOf = () => 'float32' }: GraphModel): LayerContext {
+/** What a graph of a model is begun with. */
+export function contextOf({ config, weights, precisionOf = () => 'float32' }: GraphModel): LayerContext {
   return { graph: new GraphBuilder(), config, weights, precisionOf, matrices: new Matrices(config, weights) }
 }
 
@@ -208,7 +209,7 @@ export function exitGraph(model: GraphModel): Chunks {
 }
 
 /** The decoder's final norm, times D^-1/2 where the model scales its logits. */
-function exitNorm({ config, weights }: GraphModel): ConstantTensor {
+export function exitNorm({ config, weights }: GraphModel): ConstantTensor {
   const { shape, data } = weights.get('decoder.finalNorm')!
   const scale = config.scaleLogits ? config.dModel ** -0.5 : 1
   return { type: 'float32', shape, data: data.map((x) => x * scale) }

@@ -9,4 +9,5 @@ export {
   type Segment,
 } from './graphs.js'
 export { cachedHeadWidth } from './matrices.js'
+export { NUM_PROPOSED, proposalGraph } from './proposal.js'
 export { precisionFor, type PrecisionOptions } from './precision.js'

@@ -56,6 +56,7 @@ export async function createOnnxEngine(options: OnnxEngineOptions): Promise<Deco
   )
   await graphs.encoder()
   await graphs.exit()
+  if (graphs.proposes) await graphs.proposal()
   await graphs.segment({ from: 0, to: shallowLayers })
   await graphs.segment({ from: shallowLayers, to: decoderLayers })
   return new OnnxEngine(graphs, {

@@ -4,15 +4,19 @@ import {
   encoderGraph,
   exitGraph,
   joinChunks,
+  proposalGraph,
   segmentGraph,
   type Chunks,
   type GraphModel,
   type Segment,
 } from '../../onnx/index.js'
+import { FEWEST_TOKENS, isWorthwhile, type ProposalTally } from './proposal.js'
 import type { OnnxRuntime, RuntimeSession, RuntimeSessionOptions, RuntimeTensor } from './runtime.js'
 
 /** Owns its sessions. */
 export class ModelGraphs {
+  /** What has come of proposals. */
+  readonly proposals: ProposalTally = { asked: 0, proven: 0 }
   private readonly sessions = new Map<string, Promise<RuntimeSession>>()
 
   constructor(
@@ -44,6 +48,19 @@ export class ModelGraphs {
 
   exit(): Promise<RuntimeSession> {
     return this.session('exit', exitGraph)
+  }
+
+  /** Whether a second head in 8 bits is worth its memory, and has been worth its time so far. */
+  get proposes(): boolean {
+    const { config, precisionOf = () => 'float32' } = this.model
+    return (
+      config.vocabSize >= FEWEST_TOKENS && precisionOf('head') === 'float32' && isWorthwhile(this.proposals)
+    )
+  }
+
+  /** See {@link proposeTokens}. */
+  proposal(): Promise<RuntimeSession> {
+    return this.session('proposal', proposalGraph)
   }
 
   /** A tensor over `data`, which is not copied. */

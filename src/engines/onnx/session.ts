@@ -10,6 +10,7 @@ import { disposedError } from '../checks.js'
 import { agreementOf } from './agreement.js'
 import { exitOutputs, readChoices, type ExitQuery } from './exitChoice.js'
 import type { ModelGraphs } from './graphs.js'
+import { proposeTokens } from './proposal.js'
 import type { RuntimeTensors } from './runtime.js'
 import { SegmentCache, type RowRange } from './segmentCache.js'
 import { embedTokens, joinMemories, type EncodedSource } from './source.js'
@@ -179,6 +180,16 @@ export class OnnxSession implements DecoderSession {
 
   /** What an exit says of states [N, D]. */
   private async choose(states: Float32Array, queries: readonly ExitQuery[]): Promise<ExitChoice[]> {
+    const wantsArgMax = ({ features, forbidden }: ExitQuery) =>
+      features.length === 0 && forbidden.length === 0
+    if (this.graphs.proposes && queries.every(wantsArgMax)) {
+      const tokens = await proposeTokens(this.graphs, states)
+      this.graphs.proposals.asked++
+      if (tokens.every((token) => token !== undefined)) {
+        this.graphs.proposals.proven++
+        return tokens.map((token) => ({ token }))
+      }
+    }
     const exit = await this.graphs.exit()
     const { dModel } = this.graphs.config
     const input = this.graphs.tensor(states, [queries.length, dModel])
