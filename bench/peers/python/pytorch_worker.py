@@ -8,6 +8,7 @@ import time
 
 import torch
 import transformers
+from transformers import DynamicCache, EncoderDecoderCache
 
 from protocol import serve, until_end
 
@@ -62,6 +63,8 @@ def decode(timed, request):
             do_sample=False,
             num_beams=1,
             max_new_tokens=request["maxNewTokens"],
+            # Its own has as many layers as the encoder, and fails where the decoder has more.
+            past_key_values=EncoderDecoderCache(DynamicCache(), DynamicCache()),
         )
     rows = output[:, 1:].tolist()
     ms = (time.perf_counter() - start) * 1000
