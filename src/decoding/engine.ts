@@ -99,9 +99,9 @@ export interface DecoderSession {
   /** Appends a decoder input token to a row; its position then waits for segment 0. */
   push(row: number, token: number): void
   /**
-   * Runs a segment over all positions of each row that wait for it, in one pass a row (or one for several rows of a
-   * source), causal among themselves and over everything before. Resolves with a choice per position, oldest first, for each row in the order given; with empty
-   * lists where the exit is passed by. Positions that have been computed stay so when it rejects.
+   * Runs a segment over all positions of each row that wait for it, in as few passes as the engine can, causal among
+   * themselves and over everything before. Resolves with a choice per position, oldest first, for each row in the order
+   * given; with empty lists where the exit is passed by. Positions that have been computed stay so when it rejects.
    * Throws `engine.not-a-number` when an exit's logits hold NaN; rejects with `signal.reason` when aborted.
    */
   run(options: RunOptions): Promise<readonly (readonly ExitChoice[])[]>

@@ -1,7 +1,7 @@
 // The graphs that a shallow-deep T5 becomes: the encoder with all that cross-attention reads, a segment of decoder layers
-// with its caches, and an exit. No weight stands in two of them. Shapes: B rows, M source length, P positions in this pass,
-// T positions so far with these, C positions that a cache has room for, N positions in all, D model width, H heads, K head
-// width.
+// with its caches, and an exit. No weight stands in two of them (but for the head, which a proposal has in 8 bits too).
+// Shapes: B rows, M source length, P positions in this pass, T positions so far with these, C positions that a cache has
+// room for, N positions in all, D model width, H heads, K head width.
 import { transposeWeight, type EngineDtype, type HostWeights, type ModelConfig } from '../config/index.js'
 import type { Chunks } from './chunks.js'
 import { GraphBuilder, type ConstantTensor } from './graph.js'

@@ -46,7 +46,12 @@ describe('kept costs', () => {
     const folder = newFolder()
     assert.deepEqual(await ask(folder), { costs: sampleCosts(0), isMeasured: true, warnings: [] })
     assert.deepEqual(await ask(folder, KEY, 5), { costs: sampleCosts(0), isMeasured: false, warnings: [] })
-    for (const [i, change] of [{ threads: 2 }, { keepFloat: [] }, { shallowdeep: '0.2.0' }].entries()) {
+    const changes: Record<string, number | string | string[]>[] = [
+      { threads: 2 },
+      { keepFloat: [] },
+      { shallowdeep: '0.2.0' },
+    ]
+    for (const [i, change] of changes.entries()) {
       const { isMeasured, costs } = await ask(folder, { ...KEY, ...change }, i + 1)
       assert.deepEqual([isMeasured, costs], [true, sampleCosts(i + 1)])
     }

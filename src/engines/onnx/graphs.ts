@@ -10,7 +10,7 @@ import {
   type GraphModel,
   type Segment,
 } from '../../onnx/index.js'
-import { FEWEST_TOKENS, isWorthwhile, type ProposalTally } from './proposal.js'
+import { FEWEST_TOKENS, isWorthwhile, type ProposalTally } from './proposalTally.js'
 import type { OnnxRuntime, RuntimeSession, RuntimeSessionOptions, RuntimeTensor } from './runtime.js'
 
 /** Owns its sessions. */

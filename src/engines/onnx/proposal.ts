@@ -1,24 +1,7 @@
 // The arg-max of the float32 head without reading all of it: an 8-bit head proposes a few tokens, these are compared in
 // float64, and a bound shows that no other can be the one. Where nothing is shown, the head itself is to be asked.
-import { NUM_PROPOSED } from '../../onnx/index.js'
+import { BLOCK_SIZE, NUM_PROPOSED } from '../../onnx/index.js'
 import type { ModelGraphs } from './graphs.js'
-
-/** Vocabularies from this size on are worth a second head: at 5,000 pieces it costs what it saves, at 32,128 less than half. */
-export const FEWEST_TOKENS = 16_000
-
-/** States of a block share a scale in 8 bits. */
-const BLOCK_SIZE = 32
-
-/** Passes whose tokens were asked of the 8-bit head, and those of them where all were proven. */
-export interface ProposalTally {
-  asked: number
-  proven: number
-}
-
-/** Untrained or very flat heads prove little; what is then chosen is the same, so that counts may decide. */
-export function isWorthwhile({ asked, proven }: ProposalTally): boolean {
-  return asked < 32 || proven >= 0.6 * asked
-}
 
 /** What the float32 head chooses at states [N, D], undefined where that is not proven. */
 export async function proposeTokens(
