@@ -82,6 +82,10 @@ const schema = z
       .describe(
         'with exit shares: how often the deep exit agrees with a draft; below 1 lossless takes drafts back',
       ),
+    profit: z
+      .enum(['off', 'measured'])
+      .default('off')
+      .describe('measured: free and lossless decode as full where that is cheaper, by the profit rule'),
     threshold: z
       .union([share, z.literal('calibrated')])
       .default('calibrated')
@@ -120,7 +124,7 @@ export const createCommand = defineCommand({
       ...['shallowLayers', 'sourceLength', 'tokens'],
     ],
     'Cells:': ['engines', 'dtypes', 'threads', 'policies', 'batchSizes'],
-    'Exits:': ['exitShares', 'trace', 'agreement', 'threshold'],
+    'Exits:': ['exitShares', 'trace', 'agreement', 'threshold', 'profit'],
   },
   examples: [
     'npm run bench -- decode --shapes tiny --engines onnx --dtypes q4 --exit-shares 0,0.9 --tokens 16 --rounds 2',
@@ -155,6 +159,7 @@ export const createCommand = defineCommand({
       try {
         const measured = await benchModel(model, {
           ...{ engines, cells, tokens, rounds, warmUp, seed, agreement, trace, bandwidthOf, signal },
+          usesProfit: options.profit === 'measured',
           onProgress: (what, numDone) => progress.update(numDone, [what]),
         })
         rows.push(...measured)
@@ -175,7 +180,7 @@ export const createCommand = defineCommand({
         table: decodeTable(rows),
         remarks: [
           ...(options.markdown ? [`All rows: ${common}.`] : []),
-          ...describeMeasurement(rows, { agreement, bandwidths }),
+          ...describeMeasurement(rows, { agreement, bandwidths, usesProfit: options.profit === 'measured' }),
         ],
       },
     )

@@ -81,7 +81,12 @@ export function describeMeasurement(
   {
     agreement,
     bandwidths,
-  }: { readonly agreement: number; readonly bandwidths: Readonly<Record<number, number>> },
+    usesProfit = false,
+  }: {
+    readonly agreement: number
+    readonly bandwidths: Readonly<Record<number, number>>
+    readonly usesProfit?: boolean
+  },
 ): string[] {
   const isReplayed = rows.some(({ exits }) => typeof exits === 'number' || exits === 'trace')
   const isVerified = isReplayed && rows.some(({ policy }) => policy === 'lossless')
@@ -96,6 +101,11 @@ export function describeMeasurement(
     ...(isReplayed
       ? [
           'Exits are replayed: each exit computes its head and its confidence and each flush its deep layers, but a trace says who leaves.',
+        ]
+      : []),
+    ...(usesProfit
+      ? [
+          'By the profit rule: each cell learns from its own sequences and decodes as full where early exits would cost more.',
         ]
       : []),
     ...(isVerified

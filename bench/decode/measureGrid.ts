@@ -1,6 +1,7 @@
 // Times cells (an engine and a way to decode) in rounds: in each, every cell decodes the same sources once, in an order that
 // rotates, so that what slows the machine for a while slows all of them and their ratios stay.
 import { decode, type DecoderEngine, type Policy, type RowResult } from '../../src/decoding/index.js'
+import { decodeByProfit, type ProfitRule } from '../../src/evaluation/index.js'
 import type { CellSpec } from './plan.js'
 
 /** What a cell decodes in a round. */
@@ -10,6 +11,8 @@ export interface Workload {
   /** The engine of the round: the cell's own or one that replays exits over it. */
   readonly engine: DecoderEngine
   readonly policy: Policy
+  /** Decides whether the policy or full decoding is used. Neutral: undefined, the policy always. */
+  readonly profit?: ProfitRule
 }
 
 /** An engine and one way to decode with it. */
@@ -55,7 +58,7 @@ export async function measureGrid(cells: readonly GridCell[], options: GridOptio
 }
 
 async function timeBatch(
-  { engine, sources, policy, maxNewTokens }: Workload,
+  { engine, sources, policy, maxNewTokens, profit }: Workload,
   signal: AbortSignal | undefined,
 ): Promise<TimedBatch> {
   const results: RowResult[] = []
@@ -63,7 +66,11 @@ async function timeBatch(
   let encodedAt = start
   let firstAt: number | undefined
   let cpu = process.cpuUsage()
-  for await (const event of decode(engine, sources, { policy, maxNewTokens, signal })) {
+  const options = { policy, maxNewTokens, signal }
+  const events = profit
+    ? decodeByProfit(engine, sources, { ...options, profit })
+    : decode(engine, sources, options)
+  for await (const event of events) {
     if (event.type === 'token') firstAt ??= performance.now()
     else if (event.type === 'end') results[event.row] = event.result
     else if (event.type === 'encoded') {

@@ -4,6 +4,8 @@ import { chooseBackend } from '../../src/engines/tfjs/index.node.js'
 import { loadOnnxRuntime } from '../../src/engines/onnx/index.node.js'
 import type { Exit } from '../../src/decoding/index.js'
 import { free, full, lossless, staticExit, type Policy } from '../../src/decoding/index.js'
+import type { ProfitRule } from '../../src/evaluation/index.js'
+import { openProfitRule } from '../../src/pipeline/index.node.js'
 import { Random } from '../../src/random.js'
 import { peakMemoryBytes } from '../../scripts/parity/peakMemory.js'
 import { startPeak } from '../startPeak.js'
@@ -26,6 +28,8 @@ export interface BenchOptions {
   readonly seed: number
   /** Of replayed exits, see {@link drawnTrace}. */
   readonly agreement: number
+  /** Whether the profit rule may decode cells with early exits as full. */
+  readonly usesProfit: boolean
   /** Recorded exits, a row a source; of cells that replay a trace. */
   readonly trace?: readonly (readonly Exit[])[]
   /** GB/s with so many threads. */
@@ -76,7 +80,11 @@ async function benchGroup(
     for (const spec of group) {
       const before = startPeak()
       const engine = await model.open(spec)
-      const cells = options.cells.map((cell) => gridCell(model, engine, cell, options))
+      const cells: GridCell[] = []
+      for (const cell of options.cells) {
+        const profit = options.usesProfit ? await profitRule(model, engine, cell) : undefined
+        cells.push(gridCell(model, { ...engine, profit }, cell, options))
+      }
       opened.push({ ...engine, spec, cells, peakMegabytes: 0 })
       await measureGrid(cells, { rounds: 0, warmUp, signal })
       const peakMegabytes = (peakMemoryBytes() - before) / 2 ** 20
@@ -116,7 +124,7 @@ async function benchGroup(
 /** What a cell decodes, round by round: the same sources and the same draws for all cells of a batch size. */
 function gridCell(
   model: BenchModel,
-  { engine, createPolicy }: OpenedModel,
+  { engine, createPolicy, profit }: OpenedModel & { readonly profit: ProfitRule | undefined },
   spec: CellSpec,
   { tokens, seed, agreement, trace }: BenchOptions,
 ): GridCell {
@@ -136,8 +144,24 @@ function gridCell(
       maxNewTokens: trace ? Math.max(...numbers(round).map((number) => recordedFor(number).length)) : tokens,
       engine: isReplay ? withExits(endless, numbers(round).map(traceOf)) : endless,
       policy: isReplay || spec.exits === null ? replayedPolicy(spec) : createPolicy(spec.policy),
+      profit,
     }),
   }
+}
+
+/** A cell's own rule, which learns from its sequences alone; undefined where there is nothing to decide. */
+async function profitRule(
+  { config }: BenchModel,
+  { engine, createPolicy }: OpenedModel,
+  { policy, exits, batchSize }: CellSpec,
+): Promise<ProfitRule | undefined> {
+  if (exits === null) return undefined
+  return openProfitRule({
+    checkpoint: { engine, config },
+    policy: createPolicy(policy),
+    confidence: 'top2-gap',
+    batchSize,
+  })
 }
 
 /** Any threshold from 0 to below 1 tells replayed exits apart. */
