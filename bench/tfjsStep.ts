@@ -3,7 +3,6 @@
 // Random weights; all must emit the same tokens. Prints the rounds' median wall and CPU time a token, encoder apart, and
 // the ratios. CPU time is the better measure where other work shares the cores.
 import * as tf from '@tensorflow/tfjs'
-import { parseModelConfig } from '../src/config/index.js'
 import { decode, full } from '../src/decoding/index.js'
 import type { BackendName } from '../src/engines/tfjs/index.js'
 import { chooseBackend } from '../src/engines/tfjs/index.node.js'
@@ -11,22 +10,11 @@ import { createTfjsEngine } from '../src/engines/tfjs/index.js'
 import { buildModel, initialWeights, relativeBias } from '../src/model/index.js'
 import type { HostWeights } from '../src/model/index.js'
 import { Random } from '../src/random.js'
+import { shapeConfig } from './decode/shapes.js'
 
 const [backend = 'wasm', rounds = '5', numTokens = '64'] = process.argv.slice(2)
 const chosen = await chooseBackend({ backend: backend as BackendName })
-const config = parseModelConfig(
-  {
-    vocabSize: 32_128,
-    dModel: 512,
-    numHeads: 8,
-    dKv: 64,
-    dFf: 2048,
-    encoderLayers: 6,
-    decoderLayers: 6,
-    shallowLayers: 2,
-  },
-  'this benchmark',
-)
+const config = shapeConfig('t5-small')
 const weights = initialWeights(config, 1)
 // A fresh model repeats one token, as the tied head prefers what was put in: layers that say more make it vary.
 for (const [name, { data }] of weights) {
