@@ -1,6 +1,7 @@
 // The laws of decoding as checks of one random case each, over any engine maker, so that the fast tests, the slow ones
 // and the mutants run the same code. Each throws an AssertionError where its law is broken.
 import assert from 'node:assert/strict'
+import { isDeepStrictEqual } from 'node:util'
 import type { Calibrator, Evidence } from '../../src/calibration/index.js'
 import { beams, decode, decodeOne } from '../../src/decoding/index.js'
 import type { DecoderEngine, RowResult } from '../../src/decoding/index.js'
@@ -180,12 +181,18 @@ export const law5: Law = (drawn, subject, tally) =>
       assert.equal(together.length, sources.length)
       for (const [row, source] of sources.entries()) {
         const alone = policy(thresholds[row])
-        assert.deepEqual(
-          together[row],
-          await decodeOne(engine, source, optionsOf(drawn, alone)),
-          `${alone.name}, row ${row}`,
-        )
+        const expected = await decodeOne(engine, source, optionsOf(drawn, alone))
         tally.checked++
+        const isNear = expected.confidences.some(
+          (c) => c !== null && Math.abs(c - thresholds[row]) < EXCUSED_GAP,
+        )
+        if (!isDeepStrictEqual(stepsOf(together[row]), stepsOf(expected))) {
+          if (isNear || (await hasTie(drawn, expected, row))) tally.excused++
+          else assert.deepEqual(stepsOf(together[row]), stepsOf(expected), `${alone.name}, row ${row}`)
+          continue
+        }
+        // Backends may sum a product of several rows in another order.
+        assertClose(numbersOf(together[row]), numbersOf(expected), `${alone.name}, row ${row}: confidences`)
       }
     }
     const recorder = new Recorder(0.5)
@@ -203,6 +210,21 @@ export const law5: Law = (drawn, subject, tally) =>
       'the threshold of the start holds to the end, and an adaptive calibrator misses no position',
     )
   })
+
+/** Everything of a row but its confidences. */
+function stepsOf({ confidences, evidence, ...rest }: RowResult) {
+  return {
+    ...rest,
+    isSeen: confidences.map((confidence) => confidence !== null),
+    evidence: evidence.map(({ confidence: _, ...position }) => position),
+  }
+}
+
+/** The confidences of a row, those of its evidence too. */
+function numbersOf({ confidences, evidence }: RowResult): number[] {
+  const seen = confidences.filter((confidence) => confidence !== null)
+  return [...seen, ...evidence.map(({ confidence }) => confidence)]
+}
 
 /** An adaptive calibrator that writes down what it is given, and whose threshold then moves. */
 class Recorder implements Calibrator {
@@ -369,11 +391,11 @@ export const lawOfRollback: Law = (drawn, subject, tally) =>
     else assert.deepEqual(tokens, expected, other.name)
   })
 
-/** Whether any exit was too close to call along the way. */
-async function hasTie(drawn: LawCase, { tokens }: RowResult): Promise<boolean> {
+/** Whether any exit was too close to call along the way of the output of a source. */
+async function hasTie(drawn: LawCase, { tokens }: RowResult, index = 0): Promise<boolean> {
   const { config } = drawn
   const model = new ReferenceModel(config, weightsOf(drawn))
-  const source = model.encode(drawn.sources[0])
+  const source = model.encode(drawn.sources[index])
   return tokens.some((_, i) => {
     const prefix = [config.decoderStartId, ...tokens.slice(0, i)]
     return [config.shallowLayers, config.decoderLayers].some(
