@@ -78,7 +78,10 @@ export function cellResult({ spec, batches, full, of, setting, agreement }: Meas
   const retracted = sum(results.map((result) => result.retracted))
   // Drafts that were taken back had left too.
   const exitShare = retracted > 0 && typeof spec.exits === 'number' ? spec.exits : shallowShare
-  const bound = boundOf(spec, { ...setting, numTokens }, { exitShare, agreement })
+  // The profit rule may have decoded all of it as full.
+  const isFull = results.every(({ threshold }) => threshold === null) && spec.policy !== 'static'
+  const bounded = isFull ? { ...spec, policy: 'full' as const } : spec
+  const bound = boundOf(bounded, { ...setting, numTokens }, { exitShare, agreement })
   const fullBound = decodingBound({ ...setting, numTokens }, spec.batchSize).fullMs
   const msPerTokenP50 = quantile(perToken, 0.5)
   return {
