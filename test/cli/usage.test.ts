@@ -1,9 +1,10 @@
 // Wrong use: each mistake is one line that says what to do, exit code 2, and no stack trace.
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { METRIC_NAMES } from '../../src/metrics/index.js'
-import { runCommand, startCommand, temporaryFolder } from './runCommand.js'
+import { ROOT, runCommand, startCommand, temporaryFolder } from './runCommand.js'
 
 const folder = temporaryFolder('usage')
 
@@ -254,6 +255,12 @@ describe('the help', () => {
 describe('the command', () => {
   it('tells its version', async () => {
     assert.deepEqual(await runCommand(['--version']), { code: 0, stdout: '0.1.0\n', stderr: '' })
+  })
+
+  // npx links a package's program once, and makes it executable then: a later build has to leave it so.
+  it('starts by itself after a build', () => {
+    const { bin } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
+    assert.equal(execFileSync(join(ROOT, bin.shallowdeep), ['--version'], { encoding: 'utf8' }), '0.1.0\n')
   })
 
   it('ends quietly when nobody reads its output any more', async () => {
