@@ -5,14 +5,15 @@ import tseslint from 'typescript-eslint'
 export const ALLOWED_IMPORTS = {
   errors: [],
   random: ['errors'],
+  protobuf: [],
   config: ['errors'],
   tokenizer: ['errors'],
   metrics: ['errors', 'random'],
   calibration: ['errors', 'random', 'config'],
   decoding: ['errors', 'config', 'calibration'],
   model: ['errors', 'config', 'random'],
-  onnx: ['errors', 'config'],
-  engines: ['decoding', 'model', 'onnx'],
+  onnx: ['errors', 'config', 'protobuf'],
+  engines: ['decoding', 'model', 'onnx', 'protobuf'],
   checkpoint: ['errors', 'config', 'tokenizer'],
   data: ['errors', 'config', 'random', 'tokenizer', 'metrics'],
   training: ['model', 'data', 'checkpoint'],
@@ -27,6 +28,7 @@ export const ALLOWED_IMPORTS = {
     'evaluation',
     'model',
     'onnx',
+    'protobuf',
     'tokenizer',
     'training',
   ],
@@ -42,6 +44,7 @@ export const TENSOR_FREE = [
   'evaluation',
   'report',
   'config',
+  'protobuf',
   'onnx',
 ]
 

@@ -3,7 +3,8 @@
 import { Worker } from 'node:worker_threads'
 import { parseModelConfig } from '../../src/config/index.js'
 import { loadOnnxRuntime } from '../../src/engines/onnx/index.node.js'
-import { exitGraph, joinChunks } from '../../src/onnx/index.js'
+import { exitGraph } from '../../src/onnx/index.js'
+import { joinChunks } from '../../src/protobuf/index.js'
 
 /** What was found by one means. */
 export interface BandwidthRow {

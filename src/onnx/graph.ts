@@ -1,7 +1,7 @@
 // An ONNX graph while it is built, and the protobuf message it becomes. Field numbers are those of onnx.proto. Nothing
 // about T5 lives here.
 import { ShallowDeepError } from '../errors.js'
-import { MessageWriter, type Chunks } from './chunks.js'
+import { MessageWriter, type Chunks } from '../protobuf/index.js'
 
 /** Element types of ONNX that are used here, by their numbers in the format. */
 const ELEMENT_TYPES = { float32: 1, uint8: 2, int32: 6, int64: 7 } as const

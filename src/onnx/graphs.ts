@@ -3,7 +3,7 @@
 // Shapes: B rows, M source length, P positions in this pass, T positions so far with these, C positions that a cache has
 // room for, N positions in all, D model width, H heads, K head width.
 import { transposeWeight, type EngineDtype, type HostWeights, type ModelConfig } from '../config/index.js'
-import type { Chunks } from './chunks.js'
+import type { Chunks } from '../protobuf/index.js'
 import { GraphBuilder, type ConstantTensor } from './graph.js'
 import { attend, biasByDistance, feedForward, product, Residual, type LayerContext } from './layers.js'
 import { cachedHeadWidth, Matrices } from './matrices.js'

@@ -1,5 +1,4 @@
 // A shallow-deep T5 as ONNX graphs, written from its weights: browser-safe, and without ONNX Runtime.
-export { blocksOf, joinChunks, type Chunks } from './chunks.js'
 export {
   embeddingGraph,
   encoderGraph,

@@ -2,7 +2,7 @@
 // For a head w and a normed state h, and their 8-bit forms w' and h', Cauchy-Schwarz gives
 // |w h - w' h'| <= |w - w'| |h| + |w'| |h - h'|.
 import { transposeWeight } from '../config/index.js'
-import type { Chunks } from './chunks.js'
+import type { Chunks } from '../protobuf/index.js'
 import { contextOf, exitNorm, type GraphModel } from './graphs.js'
 import { multiply } from './product.js'
 import { BLOCK_SIZE, quantiseBlocks, type BlockMatrix } from './quantise.js'

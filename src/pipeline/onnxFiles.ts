@@ -3,16 +3,15 @@
 import { toJsonText, type Checkpoint, type FileContent } from '../checkpoint/index.js'
 import { toHuggingFace, type ModelConfig } from '../config/index.js'
 import {
-  blocksOf,
   cachedHeadWidth,
   embeddingGraph,
   encoderGraph,
   exitGraph,
   precisionFor,
   segmentGraph,
-  type Chunks,
   type PrecisionOptions,
 } from '../onnx/index.js'
+import { blocksOf, type Chunks } from '../protobuf/index.js'
 
 /** Name of the file that tells such a folder from others. */
 export const ONNX_ENCODER_FILE = 'encoder.onnx'

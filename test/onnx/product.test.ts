@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import type { EngineDtype } from '../../src/config/index.js'
 import { loadOnnxRuntime } from '../../src/engines/onnx/index.node.js'
-import { joinChunks } from '../../src/onnx/chunks.js'
+import { joinChunks } from '../../src/protobuf/index.js'
 import { GraphBuilder } from '../../src/onnx/graph.js'
 import { multiply } from '../../src/onnx/product.js'
 import { Random } from '../../src/random.js'

@@ -3,13 +3,12 @@ import type { ModelConfig, HostWeights } from '../../config/index.js'
 import {
   encoderGraph,
   exitGraph,
-  joinChunks,
   proposalGraph,
   segmentGraph,
-  type Chunks,
   type GraphModel,
   type Segment,
 } from '../../onnx/index.js'
+import { joinChunks, type Chunks } from '../../protobuf/index.js'
 import { FEWEST_TOKENS, isWorthwhile, type ProposalTally } from './proposalTally.js'
 import type { OnnxRuntime, RuntimeSession, RuntimeSessionOptions, RuntimeTensor } from './runtime.js'
 

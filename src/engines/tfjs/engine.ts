@@ -3,12 +3,15 @@ import * as tf from '@tensorflow/tfjs'
 import type { ModelConfig } from '../../config/index.js'
 import type { DecoderEngine, EncodedSources, EngineInfo, SessionOptions } from '../../decoding/index.js'
 import { embed, encoderLayer, MASKED, paddingBias, relativeBias, rmsNorm } from '../../model/index.js'
-import type { HostWeights } from '../../model/index.js'
+import type { HostWeights, LayerShape } from '../../model/index.js'
 import { checkSources, disposedError } from '../checks.js'
 import type { EncodedRow } from './crossMemory.js'
 import { uploadWeights } from './decoderWeights.js'
 import type { EngineWeights } from './decoderWeights.js'
+import { GraphSegments } from './graph/graphSegments.js'
+import { currentGraphRuntime } from './graph/runtime.js'
 import { PositionBias } from './positionBias.js'
+import { EagerSegments } from './segments.js'
 import { TfjsSession } from './session.js'
 import type { SessionModel } from './session.js'
 
@@ -49,6 +52,8 @@ export function createTfjsEngine({ config, weights, backend }: TfjsEngineOptions
 
 class TfjsEngine implements DecoderEngine {
   private readonly model: SessionModel
+  private readonly layer: LayerShape
+  private readonly bias: PositionBias
   private isDisposed = false
 
   constructor(
@@ -57,14 +62,21 @@ class TfjsEngine implements DecoderEngine {
     readonly info: EngineInfo,
   ) {
     const { numHeads, relativeBuckets, relativeMaxDistance, layerNormEpsilon, feedForward } = config
+    this.layer = { numHeads, gated: feedForward === 'gated-gelu', epsilon: layerNormEpsilon }
+    this.bias = new PositionBias(weights.decoder.relativeBias, {
+      numBuckets: relativeBuckets,
+      maxDistance: relativeMaxDistance,
+      bidirectional: false,
+    })
+    const eager = new EagerSegments(weights, this.bias, this.layer)
+    const graphs = currentGraphRuntime()
     this.model = {
       weights,
-      bias: new PositionBias(weights.decoder.relativeBias, {
-        numBuckets: relativeBuckets,
-        maxDistance: relativeMaxDistance,
-        bidirectional: false,
-      }),
-      layer: { numHeads, gated: feedForward === 'gated-gelu', epsilon: layerNormEpsilon },
+      segments: graphs
+        ? new GraphSegments(graphs, { weights, bias: this.bias, shape: this.layer }, eager)
+        : eager,
+      numHeads,
+      epsilon: layerNormEpsilon,
     }
   }
 
@@ -106,13 +118,14 @@ class TfjsEngine implements DecoderEngine {
   dispose(): void {
     if (this.isDisposed) return
     this.isDisposed = true
-    this.model.bias.dispose()
+    this.bias.dispose()
+    this.model.segments.dispose()
     this.weights.dispose()
   }
 
   private encodeRow(source: ArrayLike<number>): EncodedRow {
     const { encoder, embedding } = this.weights
-    const { layer } = this.model
+    const { layer } = this
     return tf.tidy(() => {
       const length = source.length
       const tokens = tf.tensor1d(Int32Array.from(source), 'int32')

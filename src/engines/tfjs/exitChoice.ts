@@ -14,16 +14,28 @@ export type ExitTensors = {
 
 /**
  * Adds a large negative number at the tokens that a position may not choose: logits [N, V], a list for each of the N
- * positions. Returns `logits` itself where there are none.
+ * positions.
  */
 export function forbid(logits: tf.Tensor2D, forbidden: readonly (readonly number[])[]): tf.Tensor2D {
-  if (forbidden.every((tokens) => tokens.length === 0)) return logits
   const [numPositions, vocabSize] = logits.shape
   const mask = new Float32Array(numPositions * vocabSize)
   for (const [n, tokens] of forbidden.entries()) {
     for (const token of tokens) mask[n * vocabSize + token] = MASKED
   }
   return tf.add(logits, tf.tensor2d(mask, [numPositions, vocabSize]))
+}
+
+/**
+ * Answers that need nothing but the logits: the best token (int32 [N]); or, [N, 5], the two best ones, their logits, and the
+ * best one's probability.
+ */
+export type PackedChoice = 'token' | 'probabilities'
+
+/** The one of these that answers a list of features, if any does. */
+export function packedChoice(features: readonly ExitFeature[]): PackedChoice | undefined {
+  const asked = features.filter((feature) => feature !== 'logits')
+  if (asked.length === 0) return 'token'
+  return asked.length === 1 && asked[0] === 'probabilities' ? 'probabilities' : undefined
 }
 
 /** What an exit is asked, and what beside its logits it takes to answer. */

@@ -10,6 +10,8 @@ import { fileURLToPath } from 'node:url'
 import util from 'node:util'
 import * as tf from '@tensorflow/tfjs'
 import { ShallowDeepError } from '../../errors.js'
+import { offerGraphs } from './graph/runtime.js'
+import { savedModelRuntime, type SavedModelBackend } from './graph/savedModel.node.js'
 
 /** The name under which tfjs-node's kernels are registered with tfjs, CPU and GPU alike. */
 export const NATIVE_TFJS_NAME = 'tensorflow'
@@ -67,7 +69,7 @@ interface QuietAddon {
 }
 
 interface BackendModule {
-  readonly NodeJSKernelBackend: new (binding: Binding, packageName: string) => tf.KernelBackend
+  readonly NodeJSKernelBackend: new (binding: Binding, packageName: string) => SavedModelBackend
 }
 
 let loaded: LoadedNative | null = null
@@ -139,6 +141,8 @@ export function loadNative(build: NativeBuild, threads?: number): LoadedNative {
       build.kind === 'node-gpu' ? '@tensorflow/tfjs-node-gpu' : '@tensorflow/tfjs-node',
     )
     tf.registerBackend(NATIVE_TFJS_NAME, () => backend, 3)
+    // Of other builds than ours it is not known whether their TensorFlow has all of a graph's operations.
+    if (build.record !== null && !binding.isUsingGpuDevice()) offerGraphs(backend, savedModelRuntime(backend))
     loaded = {
       build,
       tensorflow: binding.TF_Version,

@@ -7,23 +7,24 @@ import type {
   RunOptions,
   SessionOptions,
 } from '../../decoding/index.js'
-import { agreementProbability, decoderLayer, exitLogits, lengthNorm, takeFirst } from '../../model/index.js'
-import type { DecoderGroup, KeyValue, LayerShape } from '../../model/index.js'
+import { agreementProbability, lengthNorm, takeFirst } from '../../model/index.js'
+import type { KeyValue } from '../../model/index.js'
 import { disposedError, noConfidenceHeadError } from '../checks.js'
 import { CrossMemory, JoinedMemory } from './crossMemory.js'
 import type { EncodedRow, LayerMemory } from './crossMemory.js'
 import type { EngineWeights } from './decoderWeights.js'
-import { chooseInGraph, forbid, readChoices } from './exitChoice.js'
+import { chooseInGraph, forbid, packedChoice, readChoices } from './exitChoice.js'
 import type { ExitTensors } from './exitChoice.js'
-import type { PositionBias } from './positionBias.js'
 import { SegmentCache } from './segmentCache.js'
+import type { SegmentOutput, SegmentRunner } from './segments.js'
 import { Shared } from './shared.js'
 
 /** What a session uses of its engine, and does not own. */
 export interface SessionModel {
   readonly weights: EngineWeights
-  readonly bias: PositionBias
-  readonly layer: LayerShape
+  readonly segments: SegmentRunner
+  readonly numHeads: number
+  readonly epsilon: number
 }
 
 /** Rows of a pass that are alike in what they have computed, in what waits, and in the length of their sources. */
@@ -52,7 +53,7 @@ export class TfjsSession implements DecoderSession {
   ) {
     const { exits, rowsPerSource = 1 } = options
     this.memories = sources.flatMap((source) => {
-      const memory = new CrossMemory(source, model.weights.decoder.layers, model.layer.numHeads)
+      const memory = new CrossMemory(source, model.weights.decoder.layers, model.numHeads)
       return Array.from({ length: rowsPerSource }, () => memory)
     })
     this.caches = exits.map(() => new SegmentCache(this.memories.length))
@@ -127,32 +128,28 @@ export class TfjsSession implements DecoderSession {
   ): ExitTensors | undefined {
     const { exits } = this.options
     const cache = this.caches[segment]
-    const { weights, bias, layer: shape } = this.model
-    const firstLayer = segment === 0 ? 0 : exits[segment - 1]
-    const layers = weights.decoder.layers.slice(firstLayer, exits[segment])
+    const { segments } = this.model
+    const forbidden = features && this.forbiddenAt(groups)
+    const from = segment === 0 ? 0 : exits[segment - 1]
     const isLast = segment === exits.length - 1
     const memories = this.memoriesOf(groups, segment)
     const { present, states, exit } = tf.tidy(() => {
-      const biases = groups.map(({ first, numPositions }) => bias.slice(first, numPositions))
-      let hidden = cache.input(groups.flatMap(({ rows }) => rows)) // [N, D]
-      const present: (KeyValue & tf.NamedTensorMap)[][] = []
-      for (const [i, layer] of layers.entries()) {
-        const output = decoderLayer(hidden, layer, {
-          ...shape,
-          groups: groups.map(({ rows, numPositions }, j): DecoderGroup => ({
-            batch: rows.length,
-            numPositions,
-            selfBias: biases[j],
-            past: cache.past(rows, i),
-            memory: memories[j].at(firstLayer + i),
-            memoryBias: memories[j].bias,
-          })),
-        })
-        hidden = output.hidden
-        present.push(output.present as (typeof present)[number])
-      }
-      const exit = features && this.choose(hidden, groups, features)
-      return { present, states: isLast ? undefined : hidden, exit }
+      const output = segments.run({
+        from,
+        to: exits[segment],
+        hidden: cache.input(groups.flatMap(({ rows }) => rows)), // [N, D]
+        groups: groups.map(({ rows, first, numPositions }, j) => ({
+          batch: rows.length,
+          first,
+          numPositions,
+          past: (layer: number) => cache.past(rows, layer),
+          memory: memories[j],
+        })),
+        exit: features && { choice: forbidden ? undefined : packedChoice(features) },
+      })
+      const exit = features && this.choose(output, features, forbidden)
+      const present = output.present as (KeyValue & tf.NamedTensorMap)[][]
+      return { present, states: isLast ? undefined : output.hidden, exit }
     })
     // Only now that the whole pass is done: had it thrown, the caches would be as before.
     const shared = states && new Shared(states)
@@ -188,29 +185,34 @@ export class TfjsSession implements DecoderSession {
     return memories
   }
 
-  private choose(
-    hidden: tf.Tensor2D,
-    groups: readonly PassGroup[],
-    features: readonly ExitFeature[],
-  ): ExitTensors {
-    const { weights, layer } = this.model
-    // The scale of v1.0 is in the head already.
-    const logits = exitLogits(hidden, weights.exit, { epsilon: layer.epsilon, scaleLogits: false })
-    const { forbidden, numCandidates = 1 } = this.options
-    const query = { features, numCandidates, unmasked: logits, agreement: this.agreement(hidden, features) }
-    if (!forbidden) return chooseInGraph(logits, query)
+  /** What no position of a pass may choose, a list each; undefined where everything may be. */
+  private forbiddenAt(groups: readonly PassGroup[]): (readonly number[])[] | undefined {
+    const { forbidden } = this.options
+    if (!forbidden) return undefined
     const lists = groups.flatMap(({ rows, first, numPositions }) =>
       rows.flatMap((row) => Array.from({ length: numPositions }, (_, i) => forbidden(row, first + i))),
     )
-    return chooseInGraph(forbid(logits, lists), query)
+    return lists.every((tokens) => tokens.length === 0) ? undefined : lists
+  }
+
+  /** What the exit says of a pass. */
+  private choose(
+    { hidden, logits, packed }: SegmentOutput,
+    features: readonly ExitFeature[],
+    forbidden: readonly (readonly number[])[] | undefined,
+  ): ExitTensors {
+    if (packed) return { packed, logits: logits! }
+    const { numCandidates = 1 } = this.options
+    const query = { features, numCandidates, unmasked: logits!, agreement: this.agreement(hidden, features) }
+    return chooseInGraph(forbidden ? forbid(logits!, forbidden) : logits!, query)
   }
 
   /** What the confidence head says of shallow states [N, D], where it is asked. */
   private agreement(hidden: tf.Tensor2D, features: readonly ExitFeature[]): tf.Tensor1D | undefined {
-    const { weights, layer } = this.model
+    const { weights, epsilon } = this.model
     if (!features.includes('agreement')) return undefined
     if (!weights.confidenceHead) throw noConfidenceHeadError()
-    return agreementProbability(lengthNorm(hidden, layer.epsilon), weights.confidenceHead)
+    return agreementProbability(lengthNorm(hidden, epsilon), weights.confidenceHead)
   }
 
   private assertUsable(): void {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
 import fc from 'fast-check'
-import { joinChunks, MessageWriter } from '../../src/onnx/chunks.js'
+import { joinChunks, MessageWriter } from '../../src/protobuf/index.js'
 
 describe('protobuf messages in pieces', () => {
   it('hold the bytes of a plain writer, nested ones too', () => {

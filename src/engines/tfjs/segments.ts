@@ -1,0 +1,86 @@
+// How a pass goes through a segment's layers and its exit: what goes in, what comes out, and the way of one operation after
+// the other, which every backend has. graph/ has another.
+import type * as tf from '@tensorflow/tfjs'
+import { decoderLayer, exitLogits } from '../../model/index.js'
+import type { DecoderGroup, KeyValue, LayerShape } from '../../model/index.js'
+import type { LayerMemory } from './crossMemory.js'
+import type { EngineWeights } from './decoderWeights.js'
+import type { PackedChoice } from './exitChoice.js'
+import type { PositionBias } from './positionBias.js'
+
+/** Rows in step, for all layers of a segment: see {@link DecoderGroup} for the shapes. */
+export interface SegmentGroup extends Pick<DecoderGroup, 'batch' | 'numPositions'> {
+  /** Positions that each row has computed. */
+  readonly first: number
+  /** Keys and values of earlier positions, if any, by layer of the segment, from 0. */
+  past(layer: number): KeyValue | undefined
+  readonly memory: LayerMemory
+}
+
+/** Positions that go through the decoder layers `from + 1` to `to`. */
+export interface SegmentInput {
+  readonly from: number
+  readonly to: number
+  /** [N, D], group after group. */
+  readonly hidden: tf.Tensor2D
+  readonly groups: readonly SegmentGroup[]
+  /**
+   * Where the exit is looked at: its choice, packed as `readChoices` reads it, if the runner has it for little. Undefined:
+   * the exit is passed by.
+   */
+  readonly exit?: { readonly choice: PackedChoice | undefined }
+}
+
+export interface SegmentOutput {
+  readonly hidden: tf.Tensor2D
+  /** Keys and values of old and new positions, by layer and group. */
+  readonly present: readonly (readonly KeyValue[])[]
+  /** [N, V], where the exit is looked at. */
+  readonly logits?: tf.Tensor2D
+  /** The choice that was asked for, if it is there already. */
+  readonly packed?: tf.Tensor
+}
+
+/** Computes segments of one model. */
+export interface SegmentRunner {
+  /** Call it inside a tidy; the caller owns what comes out. */
+  run(input: SegmentInput): SegmentOutput
+  /** Frees what it keeps, which the weights are no part of. */
+  dispose(): void
+}
+
+/** One operation after the other. */
+export class EagerSegments implements SegmentRunner {
+  constructor(
+    private readonly weights: EngineWeights,
+    private readonly bias: PositionBias,
+    private readonly shape: LayerShape,
+  ) {}
+
+  run({ from, to, groups, exit, ...input }: SegmentInput): SegmentOutput {
+    const { decoder, exit: head } = this.weights
+    const biases = groups.map(({ first, numPositions }) => this.bias.slice(first, numPositions))
+    let { hidden } = input
+    const present = decoder.layers.slice(from, to).map((layer, i) => {
+      const output = decoderLayer(hidden, layer, {
+        ...this.shape,
+        groups: groups.map(({ batch, numPositions, past, memory }, j): DecoderGroup => ({
+          batch,
+          numPositions,
+          selfBias: biases[j],
+          past: past(i),
+          memory: memory.at(from + i),
+          memoryBias: memory.bias,
+        })),
+      })
+      hidden = output.hidden
+      return output.present
+    })
+    if (!exit) return { hidden, present }
+    // The scale of v1.0 is in the head already.
+    const options = { epsilon: this.shape.epsilon, scaleLogits: false }
+    return { hidden, present, logits: exitLogits(hidden, head, options) }
+  }
+
+  dispose(): void {}
+}

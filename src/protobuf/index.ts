@@ -1,0 +1,2 @@
+// Writing of protobuf messages, whatever their schema.
+export * from './chunks.js'
