@@ -75,6 +75,12 @@ export const ENGINE_DTYPES = ['float32', 'int8', 'q4'] as const
 
 export type EngineDtype = (typeof ENGINE_DTYPES)[number]
 
+/**
+ * Inputs of a matrix that share a float32 scale where its numbers have 8 or 4 bits. Blocks of 64 are a tenth faster in q4
+ * and change no more choices, but ONNX Runtime then gives a position another result beside others than alone.
+ */
+export const BLOCK_SIZE = 32
+
 /** Matrices that can stay in float32 where the others do not. Norms, position biases and the embedding table always do. */
 export const MATRIX_GROUPS = ['head', 'encoder', 'attention', 'feed-forward', 'feed-forward-output'] as const
 

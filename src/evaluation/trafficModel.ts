@@ -2,7 +2,13 @@
 // decoder layers and of an exit, and the time below which no engine can be at a given memory bandwidth. Weights count once
 // a pass, whatever the number of positions in it; activations stay in a processor's own memory and count nothing. No
 // measuring here. See docs/performance.md for the formulas.
-import { weightSpecs, type EngineDtype, type ModelConfig, type WeightSpec } from '../config/index.js'
+import {
+  BLOCK_SIZE,
+  weightSpecs,
+  type EngineDtype,
+  type ModelConfig,
+  type WeightSpec,
+} from '../config/index.js'
 import { expectedCost, type ExitPattern, type SegmentCosts } from './costModel.js'
 
 /** What some work reads and writes in memory, and how much it computes. */
@@ -31,13 +37,11 @@ export interface PassSize {
 }
 
 const FLOAT_BYTES = 4
-/** Inputs that share a float32 scale where weights are quantised. */
-const BLOCK_SIZE = 32
 const BITS = { int8: 8, q4: 4 } as const
 
 /**
  * Bytes of a matrix [in, out] as it is multiplied: 4 a number in float32; else 8 or 4 bits a number and 4 bytes for each
- * block of 32 inputs, the last one of a column filled up.
+ * block of {@link BLOCK_SIZE} inputs, the last one of a column filled up.
  */
 export function matrixBytes([numInputs, numOutputs]: readonly number[], dtype: EngineDtype): number {
   if (dtype === 'float32') return FLOAT_BYTES * numInputs * numOutputs

@@ -10,4 +10,3 @@ export {
 export { cachedHeadWidth } from './matrices.js'
 export { NUM_PROPOSED, proposalGraph } from './proposal.js'
 export { precisionFor, type PrecisionOptions } from './precision.js'
-export { BLOCK_SIZE } from './quantise.js'

@@ -1,7 +1,7 @@
 // States times a matrix, in the precision of choice: the only place where graphs of different precision differ.
-import type { EngineDtype, HostWeight } from '../config/index.js'
+import { BLOCK_SIZE, type EngineDtype, type HostWeight } from '../config/index.js'
 import type { GraphBuilder } from './graph.js'
-import { BLOCK_SIZE, quantiseBlocks } from './quantise.js'
+import { quantiseBlocks } from './quantise.js'
 
 /** A matrix [in, out] that is made when it is needed. */
 export interface NamedMatrix {

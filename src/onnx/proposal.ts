@@ -1,11 +1,11 @@
 // The output head in 8 bits, to propose the few tokens that may be the float32 head's best, with a bound on all others.
 // For a head w and a normed state h, and their 8-bit forms w' and h', Cauchy-Schwarz gives
 // |w h - w' h'| <= |w - w'| |h| + |w'| |h - h'|.
-import { transposeWeight } from '../config/index.js'
+import { BLOCK_SIZE, transposeWeight } from '../config/index.js'
 import type { Chunks } from '../protobuf/index.js'
 import { contextOf, exitNorm, type GraphModel } from './graphs.js'
 import { multiply } from './product.js'
-import { BLOCK_SIZE, quantiseBlocks, type BlockMatrix } from './quantise.js'
+import { quantiseBlocks, type BlockMatrix } from './quantise.js'
 
 /** Tokens that are proposed. */
 export const NUM_PROPOSED = 16

@@ -1,9 +1,6 @@
 // Matrices in few bits, as ONNX Runtime's MatMulNBits takes them: blocks of a column with a scale each, symmetric, so that
 // zero stays zero.
-import type { HostWeight } from '../config/index.js'
-
-/** Input features that share a scale in a block; the smallest that all kernels of ONNX Runtime have. */
-export const BLOCK_SIZE = 32
+import { BLOCK_SIZE, type HostWeight } from '../config/index.js'
 
 /** A matrix [in, out] as MatMulNBits takes it. */
 export interface BlockMatrix {

@@ -1,7 +1,8 @@
 // Quantised matrices: what they stand for is near what they were made of, and they are packed as ONNX Runtime reads them.
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
-import { BLOCK_SIZE, quantiseBlocks } from '../../src/onnx/quantise.js'
+import { quantiseBlocks } from '../../src/onnx/quantise.js'
+import { BLOCK_SIZE } from '../../src/config/index.js'
 import { Random } from '../../src/random.js'
 
 const matrices = fc

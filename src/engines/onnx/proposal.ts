@@ -1,6 +1,7 @@
 // The arg-max of the float32 head without reading all of it: an 8-bit head proposes a few tokens, these are compared in
 // float64, and a bound shows that no other can be the one. Where nothing is shown, the head itself is to be asked.
-import { BLOCK_SIZE, NUM_PROPOSED } from '../../onnx/index.js'
+import { BLOCK_SIZE } from '../../config/index.js'
+import { NUM_PROPOSED } from '../../onnx/index.js'
 import type { ModelGraphs } from './graphs.js'
 
 /** What the float32 head chooses at states [N, D], undefined where that is not proven. */
