@@ -6,14 +6,17 @@
 // returned tensor; intermediate ones are freed.
 import * as tf from '@tensorflow/tfjs'
 import {
+  endProduct,
   isRecording,
   lengthNorm,
   product,
+  productThen,
   productTransposed,
   productWithConstant,
   rmsNorm,
   takeFirst,
 } from './product.js'
+import type { ProductEnd } from './wasm/index.js'
 
 /** Applied wherever T5 drops while training; leave it out to keep everything. */
 export type Dropout = <T extends tf.Tensor>(x: T) => T
@@ -84,6 +87,16 @@ function multiply(x: tf.Tensor2D, matrix: Linear): tf.Tensor2D {
   if (matrix instanceof tf.Tensor) return product(x, matrix)
   const plain = productWithConstant(x, matrix.frozen)
   return matrix.update ? tf.add(plain, matrix.update(x)) : plain
+}
+
+/** The same after a dropout, and what is done to it then. */
+function multiplyThen(
+  x: tf.Tensor2D,
+  matrix: Linear,
+  { dropout, ...end }: ProductEnd & { readonly dropout: Dropout },
+): tf.Tensor2D {
+  if (matrix instanceof tf.Tensor && dropout === keep) return productThen(x, matrix, end)
+  return endProduct(dropout(multiply(x, matrix)), end)
 }
 
 function normalise(x: tf.Tensor2D, weight: NormWeight, epsilon: number): tf.Tensor2D {
@@ -184,7 +197,7 @@ function selfAttention(
     present.push(memory)
     return attend(query, memory, bias, dropout)
   })
-  return { hidden: tf.add(hidden, dropout(multiply(attended, weights.output))), present }
+  return { hidden: multiplyThen(attended, weights.output, { added: hidden, dropout }), present }
 }
 
 /** What a group's cross-attention reads; no position bias, `memoryBias` [B or 1, 1, 1, M] masks padding, if there is any. */
@@ -204,21 +217,21 @@ function crossAttention(
   const attended = overGroups(queries, groups, (part, { batch, memory, memoryBias }) =>
     attend(splitHeads(part, batch, numHeads), memory, memoryBias, dropout),
   )
-  return tf.add(hidden, dropout(multiply(attended, weights.output)))
+  return multiplyThen(attended, weights.output, { added: hidden, dropout })
 }
 
 /** Feed-forward sub-layer with its residual: ReLU (v1.0) or gated GELU in its tanh form (v1.1). */
 function feedForward(hidden: tf.Tensor2D, weights: FeedForwardWeights, context: LayerContext): tf.Tensor2D {
   const { gated, epsilon, dropout = keep } = context
-  const inner = multiply(normalise(hidden, weights.norm, epsilon), weights.input)
+  const normed = normalise(hidden, weights.norm, epsilon)
   let activated: tf.Tensor2D
   if (gated) {
-    const [gate, linear] = tf.split(inner, 2, 1)
+    const [gate, linear] = tf.split(multiply(normed, weights.input), 2, 1)
     activated = tf.mul(geluTanh(gate as tf.Tensor2D), linear)
   } else {
-    activated = tf.relu(inner)
+    activated = multiplyThen(normed, weights.input, { relu: true, dropout: keep })
   }
-  return tf.add(hidden, dropout(multiply(dropout(activated), weights.output)))
+  return multiplyThen(dropout(activated), weights.output, { added: hidden, dropout })
 }
 
 /** GELU by its tanh approximation (gelu_new). */
