@@ -1,16 +1,17 @@
-// Writes src/model/wasm/module.ts from the kernel's text. tsx scripts/wasm/build.ts
+// Writes src/model/wasm/modules.ts from the kernels' text. tsx scripts/wasm/build.ts
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { kernelsModule } from './kernels.js'
+import { kernelModules } from './kernels.js'
 
-const bytes = await kernelsModule()
-const lines = Buffer.from(bytes)
-  .toString('base64')
-  .match(/.{1,100}/g)!
-const source = `// Written by scripts/wasm/build.ts from scripts/wasm/kernels.ts, which says what it does.
-export const MODULE =
-  ${lines.map((line) => `'${line}'`).join(' +\n  ')}
-`
-const file = fileURLToPath(new URL('../../src/model/wasm/module.ts', import.meta.url))
-writeFileSync(file, source)
-console.log(`${bytes.length} bytes: ${file}`)
+const modules = Object.entries(await kernelModules()).map(([name, bytes]) => {
+  const lines = Buffer.from(bytes)
+    .toString('base64')
+    .match(/.{1,100}/g)!
+  console.log(`${name}: ${bytes.length} bytes`)
+  return `export const ${name} =\n  ${lines.map((line) => `'${line}'`).join(' +\n  ')}\n`
+})
+const file = fileURLToPath(new URL('../../src/model/wasm/modules.ts', import.meta.url))
+const head =
+  '// Written by scripts/wasm/build.ts from scripts/wasm/kernels.ts, which says what they do; in base64.\n'
+writeFileSync(file, head + modules.join('\n'))
+console.log(file)

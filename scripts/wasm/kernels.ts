@@ -1,5 +1,5 @@
-// The kernels behind src/model/wasm as WebAssembly text, and the module that they become: products of a few rows with a
-// matrix, what is added to them, and the norm. `tsx scripts/wasm/build.ts` writes the module; a test compares.
+// The kernels behind src/model/wasm as WebAssembly text, and the modules that they become: products of a few rows with a
+// matrix, what is added to them, the norm, and attention. `tsx scripts/wasm/build.ts` writes the modules; a test compares.
 import wabt from 'wabt'
 
 /** Rows of the left operand that go through the matrix together, and rows of the matrix that are read side by side. */
@@ -98,8 +98,8 @@ const LENGTH_NORM = `
       (br_if $nextValues (i32.lt_u (local.get $from) (local.get $end))))
     (br_if $nextRow (local.tee $rows (i32.sub (local.get $rows) (i32.const 1))))))`
 
-/** The module as text. */
-export function kernelsText(): string {
+/** Products and norms. */
+function productText(): string {
   const most = PARTS.at(-1)!.rows
   const call = (rows: number) =>
     `(call $rows${rows} (local.get $x) (local.get $w) (local.get $out) (local.get $depth) (local.get $width))`
@@ -126,13 +126,100 @@ ${inPlace('relu', '', '(f32x4.max (v128.load (local.get $out)) (v128.const f32x4
     .join('\n  ')}))`
 }
 
-/** The module's bytes. */
-export async function kernelsModule(): Promise<Uint8Array> {
+/** The sum of a vector's four floats. */
+function lanes(name: string): string {
+  const lane = (i: number) => `(f32x4.extract_lane ${i} (local.get ${name}))`
+  return `(f32.add (f32.add ${lane(0)} ${lane(1)}) (f32.add ${lane(2)} ${lane(3)}))`
+}
+
+const splat = (value: number) => `(v128.const f32x4 ${Array.from({ length: 4 }, () => value).join(' ')})`
+
+/** Coefficients of exp's polynomial on [-ln 2 / 2, ln 2 / 2], as in the Cephes library's expf. */
+const EXP = [1.98756915e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 0.5000000012]
+
+/**
+ * `attend`: one query over a memory of `length` positions. Scores, their exponentials and the sum over values each go
+ * through the positions in order, four sums side by side, and what is masked adds zeros: so a query gets the same to the
+ * last bit whatever masked positions come after. `scores` has room for length + 4 floats; `bias` 0 is none.
+ */
+const ATTENTION = `(module
+(import "tfjs" "memory" (memory 0))
+(func (export "copy") (param $to i32) (param $from i32) (param $count i32)
+  (memory.copy (local.get $to) (local.get $from) (i32.mul (local.get $count) (i32.const ${FLOAT}))))
+(func $exp (param $x v128) (result v128)
+  (local $n v128) (local $r v128) (local $y v128)
+  (local.set $n (f32x4.nearest (f32x4.mul (f32x4.max (local.get $x) ${splat(-87.3)}) ${splat(Math.LOG2E)})))
+  (local.set $r (f32x4.sub (f32x4.max (local.get $x) ${splat(-87.3)}) (f32x4.mul (local.get $n) ${splat(0.693359375)})))
+  (local.set $r (f32x4.sub (local.get $r) (f32x4.mul (local.get $n) ${splat(-2.1219444e-4)})))
+  (local.set $y ${splat(EXP[0])})
+  ${EXP.slice(1)
+    .map((c) => `(local.set $y (f32x4.add (f32x4.mul (local.get $y) (local.get $r)) ${splat(c)}))`)
+    .join('\n  ')}
+  (local.set $y (f32x4.add (f32x4.add (f32x4.mul (f32x4.mul (local.get $y) (local.get $r)) (local.get $r)) (local.get $r)) ${splat(1)}))
+  (local.set $y (f32x4.mul (local.get $y)
+    (i32x4.shl (i32x4.add (i32x4.trunc_sat_f32x4_s (local.get $n)) (v128.const i32x4 127 127 127 127)) (i32.const 23))))
+  (v128.andnot (local.get $y) (f32x4.lt (local.get $x) ${splat(-87.3)})))
+(func (export "attend")
+  (param $query i32) (param $key i32) (param $value i32) (param $bias i32) (param $scores i32) (param $out i32)
+  (param $length i32) (param $width i32)
+  (local $end i32) (local $last i32) (local $at i32) (local $from i32) (local $score f32) (local $most f32) (local $sum v128)
+  (local.set $end (i32.add (local.get $query) (i32.mul (local.get $width) (i32.const ${FLOAT}))))
+  (local.set $last (i32.add (local.get $scores) (i32.mul (local.get $length) (i32.const ${FLOAT}))))
+  (local.set $most (f32.const -inf))
+  (local.set $at (local.get $scores))
+  (loop $nextKey
+    (local.set $from (local.get $query))
+    (local.set $sum ${splat(0)})
+    (loop $nextPart
+      (local.set $sum (f32x4.add (local.get $sum) (f32x4.mul (v128.load (local.get $from)) (v128.load (local.get $key)))))
+      ${bump('$key', LANES)}
+      ${bump('$from', LANES)}
+      (br_if $nextPart (i32.lt_u (local.get $from) (local.get $end))))
+    (local.set $score ${lanes('$sum')})
+    (if (local.get $bias) (then
+      (local.set $score (f32.add (local.get $score) (f32.load (local.get $bias))))
+      ${bump('$bias', FLOAT)}))
+    (local.set $most (f32.max (local.get $most) (local.get $score)))
+    (f32.store (local.get $at) (local.get $score))
+    ${bump('$at', FLOAT)}
+    (br_if $nextKey (i32.lt_u (local.get $at) (local.get $last))))
+  (v128.store (local.get $last) ${splat(-1e38)})
+  (local.set $sum ${splat(0)})
+  (local.set $at (local.get $scores))
+  (loop $nextScores
+    (v128.store (local.get $at)
+      (call $exp (f32x4.sub (v128.load (local.get $at)) (f32x4.splat (local.get $most)))))
+    (local.set $sum (f32x4.add (local.get $sum) (v128.load (local.get $at))))
+    ${bump('$at', LANES)}
+    (br_if $nextScores (i32.lt_u (local.get $at) (local.get $last))))
+  (local.set $score (f32.div (f32.const 1) ${lanes('$sum')}))
+  (local.set $end (i32.add (local.get $out) (i32.mul (local.get $width) (i32.const ${FLOAT}))))
+  (memory.fill (local.get $out) (i32.const 0) (i32.mul (local.get $width) (i32.const ${FLOAT})))
+  (loop $nextValue
+    (local.set $at (local.get $out))
+    (local.set $sum (v128.load32_splat (local.get $scores)))
+    (loop $nextPart
+      (v128.store (local.get $at) (f32x4.add (v128.load (local.get $at)) (f32x4.mul (local.get $sum) (v128.load (local.get $value)))))
+      ${bump('$value', LANES)}
+      ${bump('$at', LANES)}
+      (br_if $nextPart (i32.lt_u (local.get $at) (local.get $end))))
+    ${bump('$scores', FLOAT)}
+    (br_if $nextValue (i32.lt_u (local.get $scores) (local.get $last))))
+  (loop $nextPart
+    (v128.store (local.get $out) (f32x4.mul (v128.load (local.get $out)) (f32x4.splat (local.get $score))))
+    ${bump('$out', LANES)}
+    (br_if $nextPart (i32.lt_u (local.get $out) (local.get $end))))))`
+
+/** The modules' bytes, by the names that src/model/wasm/modules.ts gives them. */
+export async function kernelModules(): Promise<Record<'PRODUCTS' | 'ATTENTION', Uint8Array>> {
   const { parseWat } = await wabt()
-  const module = parseWat('kernels.wat', kernelsText(), { simd: true, bulk_memory: true })
-  try {
-    return module.toBinary({}).buffer
-  } finally {
-    module.destroy()
+  const bytesOf = (name: string, text: string) => {
+    const module = parseWat(`${name}.wat`, text, { simd: true, bulk_memory: true })
+    try {
+      return module.toBinary({}).buffer
+    } finally {
+      module.destroy()
+    }
   }
+  return { PRODUCTS: bytesOf('products', productText()), ATTENTION: bytesOf('attention', ATTENTION) }
 }

@@ -16,7 +16,7 @@ import {
   rmsNorm,
   takeFirst,
 } from './product.js'
-import type { ProductEnd } from './wasm/index.js'
+import { crossAttentionOnWasm, selfAttentionOnWasm, type ProductEnd } from './wasm/index.js'
 
 /** Applied wherever T5 drops while training; leave it out to keep everything. */
 export type Dropout = <T extends tf.Tensor>(x: T) => T
@@ -82,6 +82,11 @@ export interface LayerContext extends LayerShape {
 
 const keep: Dropout = (x) => x
 
+/** Whether nothing is dropped and no gradient wanted: what only decoding may use will do. */
+function isPlain(dropout: Dropout): boolean {
+  return dropout === keep && !isRecording()
+}
+
 /** States [N, in] times a matrix -> [N, out]. */
 function multiply(x: tf.Tensor2D, matrix: Linear): tf.Tensor2D {
   if (matrix instanceof tf.Tensor) return product(x, matrix)
@@ -95,7 +100,7 @@ function multiplyThen(
   matrix: Linear,
   { dropout, ...end }: ProductEnd & { readonly dropout: Dropout },
 ): tf.Tensor2D {
-  if (matrix instanceof tf.Tensor && dropout === keep) return productThen(x, matrix, end)
+  if (matrix instanceof tf.Tensor && isPlain(dropout)) return productThen(x, matrix, end)
   return endProduct(dropout(multiply(x, matrix)), end)
 }
 
@@ -189,7 +194,13 @@ function selfAttention(
   const { groups, numHeads, epsilon, dropout = keep } = context
   const present: KeyValue[] = []
   const projected = multiply(normalise(hidden, weights.norm, epsilon), weights.queryKeyValue)
-  const attended = overGroups(projected, groups, (part, { batch, bias, past }) => {
+  const attended = overGroups(projected, groups, (part, group) => {
+    const { batch, bias, past } = group
+    const fused = isPlain(dropout) ? selfAttentionOnWasm(part, { numHeads, ...group }) : undefined
+    if (fused) {
+      present.push(fused)
+      return fused.attended
+    }
     const [query, key, value] = tf.split(part, 3, 1).map((x) => splitHeads(x, batch, numHeads))
     const memory = past
       ? { key: tf.concat([past.key, key], 2), value: tf.concat([past.value, value], 2) }
@@ -214,9 +225,10 @@ function crossAttention(
 ): tf.Tensor2D {
   const { groups, numHeads, epsilon, dropout = keep } = context
   const queries = multiply(normalise(hidden, weights.norm, epsilon), weights.query)
-  const attended = overGroups(queries, groups, (part, { batch, memory, memoryBias }) =>
-    attend(splitHeads(part, batch, numHeads), memory, memoryBias, dropout),
-  )
+  const attended = overGroups(queries, groups, (part, { batch, memory, memoryBias: bias }) => {
+    const fused = isPlain(dropout) ? crossAttentionOnWasm(part, memory, { batch, numHeads, bias }) : undefined
+    return fused ?? attend(splitHeads(part, batch, numHeads), memory, bias, dropout)
+  })
   return multiplyThen(attended, weights.output, { added: hidden, dropout })
 }
 

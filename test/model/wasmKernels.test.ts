@@ -2,10 +2,16 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import * as tf from '@tensorflow/tfjs'
-import { kernelsModule } from '../../scripts/wasm/kernels.js'
+import { kernelModules } from '../../scripts/wasm/kernels.js'
 import { chooseBackend } from '../../src/engines/tfjs/backend.node.js'
-import { MODULE } from '../../src/model/wasm/module.js'
-import { lengthNormOnWasm, multiplyOnWasm, type ProductEnd } from '../../src/model/wasm/index.js'
+import * as modules from '../../src/model/wasm/modules.js'
+import {
+  crossAttentionOnWasm,
+  lengthNormOnWasm,
+  multiplyOnWasm,
+  selfAttentionOnWasm,
+  type ProductEnd,
+} from '../../src/model/wasm/index.js'
 import { Random } from '../../src/random.js'
 
 const sizes = fc.record({
@@ -27,10 +33,14 @@ describe("kernels of our own on tfjs's wasm backend", () => {
   before(() => chooseBackend({ backend: 'wasm' }))
 
   it('are what their source becomes', async () => {
-    assert.equal(MODULE, Buffer.from(await kernelsModule()).toString('base64'))
+    for (const [name, bytes] of Object.entries(await kernelModules())) {
+      assert.equal(modules[name as keyof typeof modules], Buffer.from(bytes).toString('base64'))
+    }
   })
 
-  it('fit into what a page may compile at once', () => assert.ok(atob(MODULE).length <= 4096))
+  it('fit into what a page may compile at once', () => {
+    for (const text of Object.values(modules)) assert.ok(atob(text).length <= 4096)
+  })
 
   const ends: Record<string, (product: tf.Tensor2D, added: tf.Tensor2D) => tf.Tensor2D> = {
     'a product': (product) => product,
@@ -97,6 +107,165 @@ describe("kernels of our own on tfjs's wasm backend", () => {
     )
   })
 
+  describe('attention', () => {
+    const groups = fc.record({
+      batch: fc.integer({ min: 1, max: 3 }),
+      numHeads: fc.integer({ min: 1, max: 3 }),
+      headWidth: fc.integer({ min: 1, max: 5 }).map((n) => 4 * n),
+      numPositions: fc.integer({ min: 1, max: 6 }),
+      before: fc.integer({ min: 0, max: 9 }),
+      seed: fc.nat(),
+    })
+    type Group = typeof groups extends fc.Arbitrary<infer G> ? G : never
+
+    const random4 = (random: Random, shape: [number, number, number, number], scale = 1): tf.Tensor4D =>
+      tf.tensor4d(
+        Float32Array.from({ length: tf.util.sizeFromShape(shape) }, () => scale * random.normal()),
+        shape,
+      )
+
+    /** Everything a self-attention reads, its bias causal. */
+    const drawSelf = ({ batch, numHeads, headWidth, numPositions, before, seed }: Group) => {
+      const random = new Random(seed)
+      const width = numHeads * headWidth
+      const past = () => random4(random, [batch, numHeads, before, headWidth])
+      const causal = tf.tensor2d(
+        Float32Array.from({ length: numPositions * (before + numPositions) }, (_, i) => {
+          const length = before + numPositions
+          return (i % length) - before > Math.floor(i / length) ? -1e9 : 0
+        }),
+        [numPositions, before + numPositions],
+      )
+      const bias = random4(random, [1, numHeads, numPositions, before + numPositions], 2)
+      return {
+        projected: normal(random, batch * numPositions, 3 * width),
+        past: before === 0 ? undefined : { key: past(), value: past() },
+        bias: tf.add<tf.Tensor4D>(bias, causal),
+      }
+    }
+
+    const splitHeads = (x: tf.Tensor, { batch, numHeads, numPositions, headWidth }: Group) =>
+      tf.transpose<tf.Tensor4D>(tf.reshape(x, [batch, numPositions, numHeads, headWidth]), [0, 2, 1, 3])
+
+    const assertNear = (actual: tf.Tensor, expected: tf.Tensor) => {
+      assert.deepEqual(actual.shape, expected.shape)
+      const [a, b] = [actual.dataSync(), expected.dataSync()]
+      for (const [i, x] of a.entries()) assert.ok(Math.abs(x - b[i]) < 1e-5, `${i}: ${x}, not ${b[i]}`)
+    }
+
+    it('over positions of its own: what tfjs computes, and caches to the last bit', () => {
+      fc.assert(
+        fc.property(groups, (group) => {
+          tf.tidy(() => {
+            const { projected, past, bias } = drawSelf(group)
+            const { attended, key, value } = selfAttentionOnWasm(projected, { ...group, past, bias })!
+            const [q, k, v] = tf.split(projected, 3, 1).map((part) => splitHeads(part, group))
+            const [keys, values] = past
+              ? [tf.concat([past.key, k], 2), tf.concat([past.value, v], 2)]
+              : [k, v]
+            const weights = tf.softmax(tf.add(tf.matMul(q, keys, false, true), bias))
+            const expected = tf.transpose(tf.matMul(weights, values), [0, 2, 1, 3])
+            assertNear(attended, tf.reshape(expected, attended.shape))
+            assert.deepEqual(key.shape, keys.shape)
+            assert.deepEqual(bitsOf(key), bitsOf(keys))
+            assert.deepEqual(bitsOf(value), bitsOf(values))
+          })
+        }),
+        { numRuns: 80 },
+      )
+    })
+
+    it('gives a row alone, and each position alone, the same to the last bit', () => {
+      fc.assert(
+        fc.property(groups, (group) => {
+          tf.tidy(() => {
+            const { projected, past, bias } = drawSelf(group)
+            const { batch, numPositions, before, numHeads } = group
+            const { attended } = selfAttentionOnWasm(projected, { ...group, past, bias })!
+            const width = attended.shape[1]
+            for (let row = 0; row < batch; row++) {
+              let own = past && {
+                key: tf.slice(past.key, [row, 0, 0, 0], [1, -1, -1, -1]),
+                value: tf.slice(past.value, [row, 0, 0, 0], [1, -1, -1, -1]),
+              }
+              for (let position = 0; position < numPositions; position++) {
+                const n = row * numPositions + position
+                const alone = selfAttentionOnWasm(tf.slice(projected, [n, 0], [1, 3 * width]), {
+                  batch: 1,
+                  numHeads,
+                  past: own,
+                  bias: tf.slice(bias, [0, 0, position, 0], [1, numHeads, 1, before + position + 1]),
+                })!
+                assert.deepEqual(bitsOf(alone.attended), bitsOf(tf.slice(attended, [n, 0], [1, width])))
+                own = alone
+              }
+            }
+          })
+        }),
+        { numRuns: 60 },
+      )
+    })
+
+    it('over a memory, one or one a row, masked or not: what tfjs computes', () => {
+      fc.assert(
+        fc.property(groups, fc.boolean(), fc.boolean(), (group, isShared, isMasked) => {
+          tf.tidy(() => {
+            const { batch, numHeads, headWidth, numPositions, before, seed } = group
+            const random = new Random(seed)
+            const queries = normal(random, batch * numPositions, numHeads * headWidth)
+            const numMemories = isShared ? 1 : batch
+            const make = () => random4(random, [numMemories, numHeads, before + 1, headWidth])
+            const memory = { key: make(), value: make() }
+            const mask = tf.tensor4d(
+              Float32Array.from({ length: numMemories * (before + 1) }, (_, i) => (i % 3 === 1 ? -1e9 : 0)),
+              [numMemories, 1, 1, before + 1],
+            )
+            const bias = isMasked ? mask : undefined
+            const attended = crossAttentionOnWasm(queries, memory, { ...group, bias })!
+            const [keys, values] = isShared
+              ? [memory.key, memory.value].map((x) => tf.tile(x, [batch, 1, 1, 1]))
+              : [memory.key, memory.value]
+            const scores = tf.matMul(splitHeads(queries, group), keys, false, true)
+            const weights = tf.softmax(bias ? tf.add(scores, bias) : scores)
+            const expected = tf.transpose(tf.matMul(weights, values), [0, 2, 1, 3])
+            assertNear(attended, tf.reshape(expected, attended.shape))
+          })
+        }),
+        { numRuns: 80 },
+      )
+    })
+
+    it('of scores far apart, and of one that is not a number', () => {
+      tf.tidy(() => {
+        const value = tf.tensor4d([1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3], [1, 1, 3, 4])
+        const attend = (...firsts: number[]) => {
+          const key = tf.tensor4d(
+            firsts.flatMap((first) => [first, 0, 0, 0]),
+            [1, 1, 3, 4],
+          )
+          const query = tf.tensor2d([1, 0, 0, 0], [1, 4])
+          return crossAttentionOnWasm(query, { key, value }, { batch: 1, numHeads: 1 })!.dataSync()[0]
+        }
+        assert.equal(attend(1000, -1000, 0), 1)
+        assert.equal(attend(-1e30, -1e30, 0), 3)
+        assert.ok(Math.abs(attend(0, 0, 0) - 2) < 1e-6)
+        // exp(-80) of 2 beside 1: below what a float near 1 can hold, and no underflow to a wrong one.
+        assert.equal(attend(0, -80, -200), 1)
+        assert.ok(Number.isNaN(attend(NaN, 0, 0)))
+      })
+    })
+
+    it('leaves what it is not for to others', () => {
+      tf.tidy(() => {
+        const shape = { batch: 1, numHeads: 1 }
+        const many: tf.Tensor2D = tf.ones([33, 12])
+        assert.equal(selfAttentionOnWasm(many, { ...shape, bias: tf.zeros([1, 1, 33, 33]) }), undefined)
+        const odd: tf.Tensor4D = tf.ones([1, 1, 2, 6])
+        assert.equal(crossAttentionOnWasm(tf.ones([1, 6]), { key: odd, value: odd }, shape), undefined)
+      })
+    })
+  })
+
   it('what is not a number stays so', () => {
     tf.tidy(() => {
       const x = tf.tensor2d([NaN, ...new Array(15).fill(1)], [1, 16])
@@ -148,6 +317,9 @@ describe("kernels of our own on tfjs's wasm backend", () => {
       const x: tf.Tensor2D = tf.ones([2, 16])
       multiplyOnWasm(x, tf.ones([16, 16]), { added: x, relu: true })
       lengthNormOnWasm(x, 1e-6)
+      const memory: tf.Tensor4D = tf.ones([1, 2, 3, 8])
+      crossAttentionOnWasm(x, { key: memory, value: memory }, { batch: 2, numHeads: 2 })
+      selfAttentionOnWasm(tf.ones([1, 12]), { batch: 1, numHeads: 1, bias: tf.zeros([1, 1, 1, 1]) })
     })
     assert.equal(tf.memory().numTensors, before)
   })

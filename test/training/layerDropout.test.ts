@@ -55,12 +55,15 @@ describe('layer dropout', () => {
         )
         return [1, 2, 3, 4].map((layer) => [...found.normed(layer).dataSync()])
       }
+      // With a dropout, be it one that drops nothing, layers are computed by other kernels than without.
+      const distance = (a: readonly number[], b: readonly number[]) =>
+        Math.max(...a.map((x, i) => Math.abs(x - b[i])))
       const whole = states()
-      assert.deepEqual(states([]), whole)
+      for (const [i, layer] of states([]).entries()) assert.ok(distance(layer, whole[i]) < 1e-5)
       const skipped = states([2])
       assert.deepEqual(skipped[1], skipped[0])
-      assert.deepEqual(skipped[0], whole[0])
-      assert.notDeepEqual(skipped[3], whole[3])
+      assert.ok(distance(skipped[0], whole[0]) < 1e-5)
+      assert.ok(distance(skipped[3], whole[3]) > 0.01)
       const both = states([2, 4])
       assert.deepEqual(both[3], both[2])
     })
