@@ -1,5 +1,5 @@
 // The kernels behind src/model/wasm as WebAssembly text, and the modules that they become: products of a few rows with a
-// matrix, what is added to them, the norm, and attention. `tsx scripts/wasm/build.ts` writes the modules; a test compares.
+// matrix, what is added to them, the norm, attention, and an exit's choice. `tsx scripts/wasm/build.ts` writes the modules; a test compares.
 import wabt from 'wabt'
 
 /** Rows of the left operand that go through the matrix together, and rows of the matrix that are read side by side. */
@@ -138,6 +138,45 @@ const splat = (value: number) => `(v128.const f32x4 ${Array.from({ length: 4 }, 
 const EXP = [1.98756915e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 0.5000000012]
 
 /**
+ * `choose`: of a row of logits the two largest, of equal ones the lower id first: ids, logits, and the first one's
+ * probability, which is none where a logit is none.
+ */
+const CHOOSE = `
+(func (export "choose") (param $logits i32) (param $out i32) (param $count i32)
+  (local $at i32) (local $end i32) (local $index i32) (local $first i32) (local $second i32)
+  (local $most f32) (local $next f32) (local $value f32) (local $sum v128)
+  (local.set $end (i32.add (local.get $logits) (i32.mul (local.get $count) (i32.const ${FLOAT}))))
+  (local.set $most (f32.const -inf))
+  (local.set $next (f32.const -inf))
+  (local.set $at (local.get $logits))
+  (loop $nextLogit
+    (local.set $value (f32.load (local.get $at)))
+    (if (f32.gt (local.get $value) (local.get $next)) (then
+      (if (f32.gt (local.get $value) (local.get $most))
+        (then
+          (local.set $next (local.get $most))
+          (local.set $second (local.get $first))
+          (local.set $most (local.get $value))
+          (local.set $first (local.get $index)))
+        (else
+          (local.set $next (local.get $value))
+          (local.set $second (local.get $index))))))
+    (local.set $index (i32.add (local.get $index) (i32.const 1)))
+    ${bump('$at', FLOAT)}
+    (br_if $nextLogit (i32.lt_u (local.get $at) (local.get $end))))
+  (local.set $sum ${splat(0)})
+  (loop $nextFour
+    (local.set $sum (f32x4.add (local.get $sum)
+      (call $exp (f32x4.sub (v128.load (local.get $logits)) (f32x4.splat (local.get $most))))))
+    ${bump('$logits', LANES)}
+    (br_if $nextFour (i32.lt_u (local.get $logits) (local.get $end))))
+  (f32.store offset=0 (local.get $out) (f32.convert_i32_u (local.get $first)))
+  (f32.store offset=4 (local.get $out) (f32.convert_i32_u (local.get $second)))
+  (f32.store offset=8 (local.get $out) (local.get $most))
+  (f32.store offset=12 (local.get $out) (local.get $next))
+  (f32.store offset=16 (local.get $out) (f32.div (f32.const 1) ${lanes('$sum')})))`
+
+/**
  * `attend`: one query over a memory of `length` positions. Scores, their exponentials and the sum over values each go
  * through the positions in order, four sums side by side, and what is masked adds zeros: so a query gets the same to the
  * last bit whatever masked positions come after. `scores` has room for length + 4 floats; `bias` 0 is none.
@@ -208,7 +247,8 @@ const ATTENTION = `(module
   (loop $nextPart
     (v128.store (local.get $out) (f32x4.mul (v128.load (local.get $out)) (f32x4.splat (local.get $score))))
     ${bump('$out', LANES)}
-    (br_if $nextPart (i32.lt_u (local.get $out) (local.get $end))))))`
+    (br_if $nextPart (i32.lt_u (local.get $out) (local.get $end)))))
+${CHOOSE})`
 
 /** The modules' bytes, by the names that src/model/wasm/modules.ts gives them. */
 export async function kernelModules(): Promise<Record<'PRODUCTS' | 'ATTENTION', Uint8Array>> {

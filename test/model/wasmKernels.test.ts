@@ -6,6 +6,7 @@ import { kernelModules } from '../../scripts/wasm/kernels.js'
 import { chooseBackend } from '../../src/engines/tfjs/backend.node.js'
 import * as modules from '../../src/model/wasm/modules.js'
 import {
+  chooseOnWasm,
   crossAttentionOnWasm,
   lengthNormOnWasm,
   multiplyOnWasm,
@@ -266,6 +267,44 @@ describe("kernels of our own on tfjs's wasm backend", () => {
     })
   })
 
+  describe("an exit's choice", () => {
+    it('is the two largest, the lower id first where they are equal, and the probability of the first', () => {
+      const logits = fc
+        .record({ rows: fc.integer({ min: 1, max: 3 }), columns: fc.integer({ min: 1, max: 12 }) })
+        .chain(({ rows, columns }) =>
+          fc.array(
+            // Few values, so that some are equal.
+            fc.array(fc.integer({ min: -6, max: 6 }), { minLength: 4 * columns, maxLength: 4 * columns }),
+            { minLength: rows, maxLength: rows },
+          ),
+        )
+      fc.assert(
+        fc.property(logits, (rows) => {
+          tf.tidy(() => {
+            const chosen = chooseOnWasm(tf.tensor2d(rows))!.arraySync()
+            for (const [n, row] of rows.entries()) {
+              const order = row.map((_, id) => id).sort((a, b) => row[b] - row[a] || a - b)
+              const [first, second] = order
+              assert.deepEqual(chosen[n].slice(0, 4), [first, second, row[first], row[second]])
+              const exact = 1 / row.reduce((sum, logit) => sum + Math.exp(logit - row[first]), 0)
+              assert.ok(Math.abs(chosen[n][4] - exact) < 1e-6, `${chosen[n][4]}, not ${exact}`)
+            }
+          })
+        }),
+      )
+    })
+
+    it('is told of logits that are not numbers, and of those far apart', () => {
+      tf.tidy(() => {
+        const [, , , , probability] = chooseOnWasm(tf.tensor2d([[1, 2, NaN, 4]]))!.dataSync()
+        assert.ok(Number.isNaN(probability))
+        const forbidden = chooseOnWasm(tf.tensor2d([[-1e9, -1e9, 3, -1e9]]))!.dataSync()
+        assert.deepEqual([...forbidden], [2, 0, 3, -1e9, 1])
+        assert.equal(chooseOnWasm(tf.ones([1, 6])), undefined)
+      })
+    })
+  })
+
   it('what is not a number stays so', () => {
     tf.tidy(() => {
       const x = tf.tensor2d([NaN, ...new Array(15).fill(1)], [1, 16])
@@ -317,6 +356,7 @@ describe("kernels of our own on tfjs's wasm backend", () => {
       const x: tf.Tensor2D = tf.ones([2, 16])
       multiplyOnWasm(x, tf.ones([16, 16]), { added: x, relu: true })
       lengthNormOnWasm(x, 1e-6)
+      chooseOnWasm(x)
       const memory: tf.Tensor4D = tf.ones([1, 2, 3, 8])
       crossAttentionOnWasm(x, { key: memory, value: memory }, { batch: 2, numHeads: 2 })
       selfAttentionOnWasm(tf.ones([1, 12]), { batch: 1, numHeads: 1, bias: tf.zeros([1, 1, 1, 1]) })

@@ -1,7 +1,7 @@
 // An exit's choice in the graph: from logits to a few numbers a position, and one small host read.
 import * as tf from '@tensorflow/tfjs'
 import type { ExitChoice, ExitFeature } from '../../decoding/index.js'
-import { MASKED } from '../../model/index.js'
+import { chooseOnWasm, MASKED } from '../../model/index.js'
 import { notANumberError } from '../checks.js'
 
 /** What is read of an exit; the owner disposes all of them. */
@@ -55,13 +55,8 @@ export function chooseInGraph(logits: tf.Tensor2D, query: ExitQuery): ExitTensor
   const [, vocabSize] = logits.shape
   const wants = (feature: ExitFeature) => features.includes(feature)
   const columns: tf.Tensor[] = []
-  if (wants('probabilities') || wants('entropy')) {
-    // The order is taken from the logits: after the softmax two of them may have become equal.
-    const { values, indices } = tf.topk(logits, 2)
-    const probabilities = tf.softmax(logits)
-    columns.push(tf.cast(indices, 'float32'), values, tf.max(probabilities, 1, true))
-    if (wants('entropy')) columns.push(tf.sum(tf.mul(probabilities, logits), 1, true))
-  }
+  if (wants('probabilities') || wants('entropy')) columns.push(bestTwo(logits))
+  if (wants('entropy')) columns.push(tf.sum(tf.mul(tf.softmax(logits), logits), 1, true))
   if (wants('candidates')) {
     const { values, indices } = tf.topk(logits, Math.min(query.numCandidates, vocabSize))
     columns.push(tf.cast(indices, 'float32'), tf.sub(values, tf.logSumExp(unmasked, 1, true)))
@@ -70,7 +65,17 @@ export function chooseInGraph(logits: tf.Tensor2D, query: ExitQuery): ExitTensor
   if (best && !agreement) return { packed: best, logits }
   if (best) columns.push(tf.expandDims(tf.cast(best, 'float32'), 1))
   if (agreement) columns.push(tf.expandDims(agreement, 1))
-  return { packed: tf.concat(columns, 1), logits }
+  return { packed: columns.length === 1 ? columns[0] : tf.concat(columns, 1), logits }
+}
+
+/** [N, 5]: the two best tokens, their logits, and the best one's probability. */
+function bestTwo(logits: tf.Tensor2D): tf.Tensor2D {
+  const fused = chooseOnWasm(logits)
+  if (fused) return fused
+  // The order is taken from the logits: after the softmax two of them may have become equal.
+  const { values, indices } = tf.topk(logits, 2)
+  const most = tf.max(tf.softmax(logits), 1, true)
+  return tf.concat([tf.cast(indices, 'float32'), values, most] as tf.Tensor2D[], 1)
 }
 
 /**

@@ -3,4 +3,5 @@
 // operations costs more to start than a norm or a head's attention takes. None has a gradient; all answer undefined where
 // they are not for the case. scripts/wasm/kernels.ts has their source.
 export * from './attention.js'
+export * from './choice.js'
 export * from './product.js'

@@ -14,6 +14,8 @@ export interface Kernels {
   /** out = x / sqrt(sum of its squares + epsilon), row by row. */
   lengthNorm(x: number, out: number, rows: number, width: number, epsilon: number): void
   copy(to: number, from: number, count: number): void
+  /** See `chooseOnWasm`; out has five floats. */
+  choose(logits: number, out: number, count: number): void
   /** One query over `length` keys and values, one after the other in memory; `bias` 0: none; `scores`: length + 4 floats. */
   attend(
     query: number,
