@@ -28,11 +28,10 @@ export function ofLayer(
 }
 
 /**
- * Inputs: `hidden` [N, D]; `biasBlock` [1, H, .., ..], whose lower right corner [1, H, P, T] is the position bias; `memoryBias`,
- * broadcast to [B, H, P, M]; `head` [D, V]; of each layer {@link LAYER_STATES}, which tell B as well, and {@link LAYER_WEIGHTS}. Outputs: `states` [N, D]; `logits` [N, V]
- * and the choices of `PackedChoice`, for which nothing is computed, and no head need be fed, unless they are asked for;
- * and of each layer `presentKey` and
- * `presentValue` [B, H, T, K].
+ * Inputs: `hidden` [N, D]; `biasBlock` [1, H, .., ..], whose lower right corner [1, H, P, T] is the position bias;
+ * `memoryBias`, broadcast to [B, H, P, M]; `head` [D, V]; of each layer {@link LAYER_STATES}, which tell B as well, and
+ * {@link LAYER_WEIGHTS}. Outputs: `states` [N, D]; `logits` [N, V] and the choices of `PackedChoice`, for which nothing is
+ * computed, and no head need be fed, unless they are asked for; of each layer `presentKey` and `presentValue` [B, H, T, K].
  */
 export function segmentGraph(shape: SegmentGraphShape): Chunks {
   const graph = new Graph(shape)
