@@ -1,5 +1,6 @@
 // The kernels behind src/model/wasm as WebAssembly text, and the modules that they become: products of a few rows with a
-// matrix, what is added to them, the norm, attention, and an exit's choice. `tsx scripts/wasm/build.ts` writes the modules; a test compares.
+// matrix, what is added to them, the norm, attention, and an exit's choice. `tsx scripts/wasm/build.ts` writes the
+// modules; a test compares.
 import wabt from 'wabt'
 
 /** Rows of the left operand that go through the matrix together, and rows of the matrix that are read side by side. */
@@ -20,6 +21,14 @@ function bump(name: string, by: number): string {
   return `(local.set ${name} (i32.add (local.get ${name}) (i32.const ${by})))`
 }
 
+/** The sum of a vector's four floats. */
+function lanes(name: string): string {
+  const lane = (i: number) => `(f32x4.extract_lane ${i} (local.get ${name}))`
+  return `(f32.add (f32.add ${lane(0)} ${lane(1)}) (f32.add ${lane(2)} ${lane(3)}))`
+}
+
+const splat = (value: number) => `(v128.const f32x4 ${Array.from({ length: 4 }, () => value).join(' ')})`
+
 /**
  * [rows, A] x [A, C]. The outputs are what is added up in: `depth` rows of the matrix are read as so many streams, from
  * end to end, and what they contribute is added to each output in their order. So every output is the sum over A in its
@@ -28,8 +37,6 @@ function bump(name: string, by: number): string {
 function part(rows: number, depth: number): string {
   const each = (line: (row: number) => string) => times(rows, line)
   const deep = (line: (i: number) => string) => times(depth, line)
-  const bump = (name: string, by: number) =>
-    `(local.set ${name} (i32.add (local.get ${name}) (i32.const ${by})))`
   const after = (name: string, i: number, first: string, step: string) =>
     `(local.set ${name}${i} ${i === 0 ? `(local.get ${first})` : `(i32.add (local.get ${name}${i - 1}) (local.get ${step}))`})`
   return `
@@ -82,15 +89,14 @@ const LENGTH_NORM = `
   (loop $nextRow
     (local.set $from (local.get $x))
     (local.set $end (i32.add (local.get $x) (i32.mul (local.get $width) (i32.const ${FLOAT}))))
-    (local.set $sum (v128.const f32x4 0 0 0 0))
+    (local.set $sum ${splat(0)})
     (loop $nextSquares
       (local.set $values (v128.load (local.get $x)))
       (local.set $sum (f32x4.add (local.get $sum) (f32x4.mul (local.get $values) (local.get $values))))
       ${bump('$x', LANES)}
       (br_if $nextSquares (i32.lt_u (local.get $x) (local.get $end))))
-    (local.set $sum (f32x4.splat (f32.div (f32.const 1) (f32.sqrt (f32.add (local.get $epsilon) (f32.add
-      (f32.add (f32x4.extract_lane 0 (local.get $sum)) (f32x4.extract_lane 1 (local.get $sum)))
-      (f32.add (f32x4.extract_lane 2 (local.get $sum)) (f32x4.extract_lane 3 (local.get $sum)))))))))
+    (local.set $sum (f32x4.splat (f32.div (f32.const 1)
+      (f32.sqrt (f32.add (local.get $epsilon) ${lanes('$sum')})))))
     (loop $nextValues
       (v128.store (local.get $out) (f32x4.mul (v128.load (local.get $from)) (local.get $sum)))
       ${bump('$from', LANES)}
@@ -110,7 +116,7 @@ function productText(): string {
 ${PARTS.map(({ rows, depth }) => part(rows, depth)).join('\n')}
 ${LENGTH_NORM}
 ${inPlace('add', '(param $y i32)', '(f32x4.add (v128.load (local.get $out)) (v128.load (local.get $y)))')}
-${inPlace('relu', '', '(f32x4.max (v128.load (local.get $out)) (v128.const f32x4 0 0 0 0))')}
+${inPlace('relu', '', `(f32x4.max (v128.load (local.get $out)) ${splat(0)})`)}
 (func (export "multiply")
   (param $x i32) (param $w i32) (param $out i32) (param $rows i32) (param $depth i32) (param $width i32)
   (block $few
@@ -125,14 +131,6 @@ ${inPlace('relu', '', '(f32x4.max (v128.load (local.get $out)) (v128.const f32x4
     .map(({ rows }) => `(if (i32.eq (local.get $rows) (i32.const ${rows})) (then ${call(rows)}))`)
     .join('\n  ')}))`
 }
-
-/** The sum of a vector's four floats. */
-function lanes(name: string): string {
-  const lane = (i: number) => `(f32x4.extract_lane ${i} (local.get ${name}))`
-  return `(f32.add (f32.add ${lane(0)} ${lane(1)}) (f32.add ${lane(2)} ${lane(3)}))`
-}
-
-const splat = (value: number) => `(v128.const f32x4 ${Array.from({ length: 4 }, () => value).join(' ')})`
 
 /** Coefficients of exp's polynomial on [-ln 2 / 2, ln 2 / 2], as in the Cephes library's expf. */
 const EXP = [1.98756915e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 0.5000000012]

@@ -100,7 +100,7 @@ function multiplyThen(
   matrix: Linear,
   { dropout, ...end }: ProductEnd & { readonly dropout: Dropout },
 ): tf.Tensor2D {
-  if (matrix instanceof tf.Tensor && isPlain(dropout)) return productThen(x, matrix, end)
+  if (matrix instanceof tf.Tensor && dropout === keep) return productThen(x, matrix, end)
   return endProduct(dropout(multiply(x, matrix)), end)
 }
 
