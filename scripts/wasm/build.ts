@@ -1,4 +1,4 @@
-// Writes src/model/wasm/modules.ts from the kernels' text. tsx scripts/wasm/build.ts
+// Writes src/engines/tfjs/wasm/modules.ts from the kernels' text. tsx scripts/wasm/build.ts
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { kernelModules } from './kernels.js'
@@ -10,7 +10,7 @@ const modules = Object.entries(await kernelModules()).map(([name, bytes]) => {
   console.log(`${name}: ${bytes.length} bytes`)
   return `export const ${name} =\n  ${lines.map((line) => `'${line}'`).join(' +\n  ')}\n`
 })
-const file = fileURLToPath(new URL('../../src/model/wasm/modules.ts', import.meta.url))
+const file = fileURLToPath(new URL('../../src/engines/tfjs/wasm/modules.ts', import.meta.url))
 const head =
   '// Written by scripts/wasm/build.ts from scripts/wasm/kernels.ts, which says what they do; in base64.\n'
 writeFileSync(file, head + modules.join('\n'))

@@ -1,6 +1,6 @@
-// The kernels behind src/model/wasm as WebAssembly text, and the modules that they become: products of a few rows with a
-// matrix, what is added to them, the norm, attention, and an exit's choice. `tsx scripts/wasm/build.ts` writes the
-// modules; a test compares.
+// The kernels behind src/engines/tfjs/wasm as WebAssembly text, and the modules that they become: products of a few rows with a
+// matrix, plain or packed, by one thread or several; what is added to them, the norm, attention, and an exit's choice.
+// `tsx scripts/wasm/build.ts` writes the modules; a test compares.
 import wabt from 'wabt'
 
 /** Rows of the left operand that go through the matrix together, and rows of the matrix that are read side by side. */
@@ -104,7 +104,297 @@ const LENGTH_NORM = `
       (br_if $nextValues (i32.lt_u (local.get $from) (local.get $end))))
     (br_if $nextRow (local.tee $rows (i32.sub (local.get $rows) (i32.const 1))))))`
 
-/** Products and norms. */
+/** Columns of a packed matrix that lie together; each four of them are a stream, with their rows one after the other. */
+const GROUP = 64
+
+/** Rows of the left operand that go through a group together, and streams of it that are read side by side. */
+const PACKED_PARTS = [
+  { rows: 1, streams: 16 },
+  { rows: 2, streams: 8 },
+  { rows: 3, streams: 8 },
+  { rows: 4, streams: 8 },
+] as const
+
+/**
+ * Some rows times some streams of a group. A core reads memory fastest as a number of streams; each output is added up in
+ * a register, in the order of the inner size as in {@link part}. Strides are in bytes.
+ */
+function packedPart(rows: number, streams: number): string {
+  const each = (line: (row: number) => string) => times(rows, line)
+  const wide = (line: (stream: number) => string) => times(streams, line)
+  const next = (name: string, i: number, step: string) =>
+    `(local.set ${name}${i} (local.get ${name})) (local.set ${name} (i32.add (local.get ${name}) (local.get ${step})))`
+  const add = (m: number, s: number) =>
+    `(local.set $sum${m}_${s} (f32x4.add (local.get $sum${m}_${s}) (f32x4.mul (local.get $s${m}) (local.get $weights))))`
+  return `
+(func $rows${rows}
+  (param $x i32) (param $xStride i32) (param $w i32) (param $out i32) (param $outStride i32) (param $depth i32)
+  (local $end i32) (local $size i32) (local $weights v128)
+  ${wide((s) => `(local $w${s} i32)`)}
+  ${each((m) => `(local $x${m} i32) (local $s${m} v128) ${wide((s) => `(local $sum${m}_${s} v128)`)}`)}
+  (local.set $size (i32.mul (local.get $depth) (i32.const ${LANES})))
+  (local.set $end (i32.add (local.get $x) (i32.mul (local.get $depth) (i32.const ${FLOAT}))))
+  ${wide((s) => next('$w', s, '$size'))}
+  ${each((m) => next('$x', m, '$xStride'))}
+  (loop $nextRow
+    ${each((m) => `(local.set $s${m} (v128.load32_splat (local.get $x${m}))) ${bump(`$x${m}`, FLOAT)}`)}
+    ${wide(
+      (s) => `(local.set $weights (v128.load (local.get $w${s})))
+      ${each((m) => add(m, s))}
+      ${bump(`$w${s}`, LANES)}`,
+    )}
+    (br_if $nextRow (i32.lt_u (local.get $x0) (local.get $end))))
+  ${each(
+    (m) => `${wide((s) => `(v128.store offset=${LANES * s} (local.get $out) (local.get $sum${m}_${s}))`)}
+    (local.set $out (i32.add (local.get $out) (local.get $outStride)))`,
+  )})`
+}
+
+/**
+ * `multiplyPacked`: rows of x times a packed matrix, its groups from `$group` to before `$last`, all rows with one group
+ * after the other.
+ */
+function packedText(): string {
+  const most = PACKED_PARTS.at(-1)!.rows
+  const call = ({ rows, streams }: (typeof PACKED_PARTS)[number]) =>
+    times(
+      GROUP / 4 / streams,
+      (i) => `(call $rows${rows}
+        (local.get $at) (local.get $xStride)
+        (i32.add (local.get $w) (i32.mul (local.get $depth) (i32.const ${i * streams * LANES})))
+        (i32.add (local.get $to) (i32.const ${i * streams * LANES}))
+        (local.get $outStride) (local.get $depth))`,
+    )
+  const move = (name: string, size: string, by: number) =>
+    `(local.set ${name} (i32.add (local.get ${name}) (i32.mul (local.get ${size}) (i32.const ${by}))))`
+  return `(module
+(import "tfjs" "memory" (memory 0 65536))
+${PACKED_PARTS.map(({ rows, streams }) => packedPart(rows, streams)).join('\n')}
+(func (export "multiplyPacked")
+  (param $x i32) (param $xStride i32) (param $w i32) (param $out i32) (param $outStride i32)
+  (param $rows i32) (param $depth i32) (param $group i32) (param $last i32)
+  (local $at i32) (local $to i32) (local $more i32)
+  (local.set $w (i32.add (local.get $w)
+    (i32.mul (i32.mul (local.get $group) (local.get $depth)) (i32.const ${FLOAT * GROUP}))))
+  ${move('$out', '$group', FLOAT * GROUP)}
+  (loop $nextGroup
+    (local.set $at (local.get $x))
+    (local.set $to (local.get $out))
+    (local.set $more (local.get $rows))
+    (block $few
+      (loop $nextRows
+        (br_if $few (i32.lt_u (local.get $more) (i32.const ${most})))
+        ${call(PACKED_PARTS.at(-1)!)}
+        ${move('$at', '$xStride', most)}
+        ${move('$to', '$outStride', most)}
+        (local.set $more (i32.sub (local.get $more) (i32.const ${most})))
+        (br $nextRows)))
+    ${PACKED_PARTS.slice(0, -1)
+      .map((each) => `(if (i32.eq (local.get $more) (i32.const ${each.rows})) (then ${call(each)}))`)
+      .join('\n    ')}
+    ${move('$w', '$depth', FLOAT * GROUP)}
+    ${bump('$out', FLOAT * GROUP)}
+    (br_if $nextGroup (i32.lt_u (local.tee $group (i32.add (local.get $group) (i32.const 1))) (local.get $last))))))`
+}
+
+/** Streams of an 8-bit head: each reads a part of the vocabulary, token after token. */
+const HEAD_STREAMS = 8
+
+/**
+ * An 8-bit head, told by where its rows, their scales and how many tokens a part of the vocabulary has stand in `$head`.
+ * Rows of x hold a scale, twelve bytes of nothing, and `$depth` 16-bit numbers, a multiple of 16.
+ *
+ * `propose`: logits of the tokens from `$token` to before `$last` of every part. Sums are of whole numbers, and exact.
+ * `lowestBest`: of values each less a bound, the largest and the second largest. A bound is `$factor` times the token's
+ * slack and `$rest`. `listAbove`: the tokens whose values with their bounds reach a limit, and how many; `$most` at most.
+ * `massOf`: the sum of exp(value - `$best`), and how much it may be off. `column`: the exact logit of a token, added up as
+ * products of plain and of packed matrices are.
+ */
+const headText = () => {
+  const wide = (line: (stream: number) => string) => times(HEAD_STREAMS, line)
+  const bound = `(f32x4.add (local.get $rests) (f32x4.mul (local.get $factors) (v128.load (local.get $slack))))`
+  const dot = (s: number, half: number) =>
+    `(local.set $sum${s} (i32x4.add (local.get $sum${s})
+      (i32x4.dot_i16x8_s (local.get $x${half}) (v128.load8x8_s offset=${8 * half} (local.get $w${s})))))`
+  const whole = (s: number) => {
+    const lane = (i: number) => `(i32x4.extract_lane ${i} (local.get $sum${s}))`
+    return `(i32.add (i32.add ${lane(0)} ${lane(1)}) (i32.add ${lane(2)} ${lane(3)}))`
+  }
+  const overAll = (body: string) => `
+  (local.set $end (i32.add (local.get $values) (i32.mul (local.get $count) (i32.const ${FLOAT}))))
+  (local.set $factors (f32x4.splat (local.get $factor)))
+  (local.set $rests (f32x4.splat (local.get $rest)))
+  (loop $nextFour
+    ${body}
+    ${bump('$values', LANES)}
+    ${bump('$slack', LANES)}
+    (br_if $nextFour (i32.lt_u (local.get $values) (local.get $end))))`
+  const scan =
+    '(param $values i32) (param $slack i32) (param $count i32) (param $factor f32) (param $rest f32)'
+  return `(module
+(import "tfjs" "memory" (memory 0 65536))
+(import "operations" "exp" (func $exp (param v128) (result v128)))
+(func (export "propose")
+  (param $x i32) (param $xStride i32) (param $head i32) (param $out i32) (param $outStride i32)
+  (param $rows i32) (param $depth i32) (param $token i32) (param $last i32)
+  (local $part i32) (local $partBytes i32) (local $scales i32) (local $w i32) (local $row i32) (local $to i32)
+  (local $more i32) (local $at i32) (local $end i32) (local $x0 v128) (local $x1 v128)
+  ${wide((s) => `(local $w${s} i32) (local $sum${s} v128)`)}
+  (local.set $part (i32.mul (i32.load offset=8 (local.get $head)) (i32.const ${FLOAT})))
+  (local.set $partBytes (i32.mul (i32.load offset=8 (local.get $head)) (local.get $depth)))
+  (local.set $w (i32.add (i32.load (local.get $head)) (i32.mul (local.get $token) (local.get $depth))))
+  (local.set $scales (i32.add (i32.load offset=4 (local.get $head)) (i32.mul (local.get $token) (i32.const ${FLOAT}))))
+  (local.set $out (i32.add (local.get $out) (i32.mul (local.get $token) (i32.const ${FLOAT}))))
+  (loop $nextToken
+    (local.set $row (local.get $x))
+    (local.set $to (local.get $out))
+    (local.set $more (local.get $rows))
+    (loop $nextRow
+      ${wide(
+        (
+          s,
+        ) => `(local.set $w${s} ${s === 0 ? '(local.get $w)' : `(i32.add (local.get $w${s - 1}) (local.get $partBytes))`})
+      (local.set $sum${s} (v128.const i32x4 0 0 0 0))`,
+      )}
+      (local.set $at (i32.add (local.get $row) (i32.const 16)))
+      (local.set $end (i32.add (local.get $at) (i32.shl (local.get $depth) (i32.const 1))))
+      (loop $nextNumbers
+        (local.set $x0 (v128.load (local.get $at)))
+        (local.set $x1 (v128.load offset=16 (local.get $at)))
+        ${wide((s) => `${dot(s, 0)}\n${dot(s, 1)}\n${bump(`$w${s}`, 16)}`)}
+        ${bump('$at', 32)}
+        (br_if $nextNumbers (i32.lt_u (local.get $at) (local.get $end))))
+      (local.set $at (local.get $to))
+      (local.set $end (local.get $scales))
+      ${wide(
+        (s) => `(f32.store (local.get $at) (f32.mul (f32.convert_i32_s ${whole(s)})
+        (f32.mul (f32.load (local.get $row)) (f32.load (local.get $end)))))
+      (local.set $at (i32.add (local.get $at) (local.get $part)))
+      (local.set $end (i32.add (local.get $end) (local.get $part)))`,
+      )}
+      (local.set $row (i32.add (local.get $row) (local.get $xStride)))
+      (local.set $to (i32.add (local.get $to) (local.get $outStride)))
+      (br_if $nextRow (local.tee $more (i32.sub (local.get $more) (i32.const 1)))))
+    (local.set $w (i32.add (local.get $w) (local.get $depth)))
+    ${bump('$scales', FLOAT)}
+    ${bump('$out', FLOAT)}
+    (br_if $nextToken (i32.lt_u (local.tee $token (i32.add (local.get $token) (i32.const 1))) (local.get $last)))))
+(func (export "lowestBest") ${scan} (param $out i32)
+  (local $end i32) (local $factors v128) (local $rests v128) (local $low v128) (local $first v128) (local $second v128)
+  (local.set $first ${splat(-3e38)})
+  (local.set $second ${splat(-3e38)})
+  ${overAll(`(local.set $low (f32x4.sub (v128.load (local.get $values)) ${bound}))
+    (local.set $second (f32x4.pmax (local.get $second) (f32x4.pmin (local.get $first) (local.get $low))))
+    (local.set $first (f32x4.pmax (local.get $first) (local.get $low)))`)}
+  (v128.store (local.get $out) (local.get $first))
+  (v128.store offset=16 (local.get $out) (local.get $second)))
+(func (export "listAbove") ${scan} (param $limit f32) (param $out i32) (param $most i32) (result i32)
+  (local $end i32) (local $factors v128) (local $rests v128) (local $reach i32) (local $token i32) (local $found i32)
+  ${overAll(`(local.set $reach (i32x4.bitmask (f32x4.ge
+      (f32x4.add (v128.load (local.get $values)) ${bound}) (f32x4.splat (local.get $limit)))))
+    (block $none
+      (loop $nextHit
+        (br_if $none (i32.eqz (local.get $reach)))
+        (br_if $none (i32.ge_u (local.get $found) (local.get $most)))
+        (i32.store (i32.add (local.get $out) (i32.mul (local.get $found) (i32.const 4)))
+          (i32.add (local.get $token) (i32.ctz (local.get $reach))))
+        (local.set $found (i32.add (local.get $found) (i32.const 1)))
+        (local.set $reach (i32.and (local.get $reach) (i32.sub (local.get $reach) (i32.const 1))))
+        (br $nextHit)))
+    ${bump('$token', 4)}`)}
+  (local.get $found))
+(func (export "massOf") ${scan} (param $best f32) (param $out i32)
+  (local $end i32) (local $factors v128) (local $rests v128) (local $bound v128)
+  (local $share v128) (local $sum v128) (local $off v128)
+  ${overAll(`(local.set $bound ${bound})
+    (local.set $share (call $exp (f32x4.sub (v128.load (local.get $values)) (f32x4.splat (local.get $best)))))
+    (local.set $sum (f32x4.add (local.get $sum) (local.get $share)))
+    (local.set $off (f32x4.add (local.get $off)
+      (f32x4.mul (local.get $share) (f32x4.add (local.get $bound) (f32x4.mul (local.get $bound) (local.get $bound))))))`)}
+  (f32.store (local.get $out) ${lanes('$sum')})
+  (f32.store offset=4 (local.get $out) ${lanes('$off')}))
+(func (export "column") (param $x i32) (param $w i32) (param $depth i32) (param $stride i32) (result f32)
+  (local $sum f32) (local $end i32)
+  (local.set $end (i32.add (local.get $x) (i32.mul (local.get $depth) (i32.const ${FLOAT}))))
+  (loop $next
+    (local.set $sum (f32.add (local.get $sum) (f32.mul (f32.load (local.get $x)) (f32.load (local.get $w)))))
+    ${bump('$x', FLOAT)}
+    (local.set $w (i32.add (local.get $w) (local.get $stride)))
+    (br_if $next (i32.lt_u (local.get $x) (local.get $end))))
+  (local.get $sum)))`
+}
+
+/** Kinds of products that threads share, in the order of their numbers: the module and its function. */
+const KINDS = [
+  ['packed', 'multiplyPacked'],
+  ['head', 'propose'],
+] as const
+/** What is told of one; the last is how many groups of columns, or tokens, a part has. */
+const OPERANDS = ['kind', 'x', 'xStride', 'w', 'out', 'outStride', 'rows', 'depth', 'groups', 'size'] as const
+/** Where it stands, in bytes from the job's start; `next`: job and parts still to be taken, `done`: parts that are done. */
+const JOB = Object.fromEntries(['next', 'done', ...OPERANDS].map((field, i) => [field, FLOAT * i]))
+/** Of `next`: parts that are left; above them the job's number. */
+const PARTS_MASK = 0xffff
+
+/**
+ * Products by several threads on the same memory. `multiplyShared` tells a job of as many parts as
+ * its groups fill, `$size` groups each, takes one after the other itself, and returns when all are done, whether others
+ * helped or not. `serve` is what another thread does for ever: parts of jobs as they come; after `$patience` looks without
+ * one it sleeps until the next job. Who takes a part has read its operands before it took it, and a job ends only after
+ * all its parts, so that what was read is the job's.
+ */
+function threadsText(): string {
+  const address = (field: string) => `offset=${JOB[field]} (local.get $job)`
+  const left = (value: string) => `(i32.and ${value} (i32.const ${PARTS_MASK}))`
+  return `(module
+(import "tfjs" "memory" (memory 0 65536))
+${KINDS.map(([module, name]) => `(import "${module}" "${name}" (func $${name} (param ${'i32 '.repeat(9)})))`).join('\n')}
+(func $takePart (param $job i32) (result i32)
+  (local $next i32) (local $end i32)
+  ${OPERANDS.map((name) => `(local $${name} i32)`).join(' ')}
+  (loop $again
+    (local.set $next (i32.atomic.load ${address('next')}))
+    (if (i32.eqz ${left('(local.get $next)')}) (then (return (i32.const 0))))
+    ${OPERANDS.map((name) => `(local.set $${name} (i32.load ${address(name)}))`).join('\n    ')}
+    (br_if $again (i32.ne (local.get $next)
+      (i32.atomic.rmw.cmpxchg ${address('next')} (local.get $next) (i32.sub (local.get $next) (i32.const 1))))))
+  (local.set $end (i32.mul (local.get $size) ${left('(local.get $next)')}))
+  ${KINDS.map(
+    ([, name], kind) => `(if (i32.eq (local.get $kind) (i32.const ${kind})) (then (call $${name}
+    ${OPERANDS.slice(1, 8)
+      .map((operand) => `(local.get $${operand})`)
+      .join(' ')}
+    (i32.sub (local.get $end) (local.get $size))
+    (select (local.get $end) (local.get $groups) (i32.lt_u (local.get $end) (local.get $groups))))))`,
+  ).join('\n  ')}
+  (drop (i32.atomic.rmw.add ${address('done')} (i32.const 1)))
+  (i32.const 1))
+(func (export "multiplyShared") (param $job i32)
+  ${OPERANDS.map((name) => `(param $${name} i32)`).join(' ')}
+  (local $parts i32)
+  (local.set $parts (i32.div_u
+    (i32.sub (i32.add (local.get $groups) (local.get $size)) (i32.const 1)) (local.get $size)))
+  ${OPERANDS.map((name) => `(i32.store ${address(name)} (local.get $${name}))`).join('\n  ')}
+  (i32.atomic.store ${address('done')} (i32.const 0))
+  (i32.atomic.store ${address('next')} (i32.or (local.get $parts)
+    (i32.and (i32.add (i32.load ${address('next')}) (i32.const ${PARTS_MASK + 1})) (i32.const ${~PARTS_MASK}))))
+  (drop (memory.atomic.notify ${address('next')} (i32.const -1)))
+  (loop $more (br_if $more (call $takePart (local.get $job))))
+  (loop $others (br_if $others (i32.ne (i32.atomic.load ${address('done')}) (local.get $parts)))))
+(func (export "serve") (param $job i32) (param $patience i32)
+  (local $looks i32) (local $next i32)
+  (loop $forever
+    (if (call $takePart (local.get $job)) (then (local.set $looks (i32.const 0)) (br $forever)))
+    (local.set $looks (i32.add (local.get $looks) (i32.const 1)))
+    (br_if $forever (i32.lt_u (local.get $looks) (local.get $patience)))
+    (local.set $next (i32.atomic.load ${address('next')}))
+    (if (i32.eqz ${left('(local.get $next)')}) (then
+      (drop (memory.atomic.wait32 ${address('next')} (local.get $next) (i64.const -1)))
+      (local.set $looks (i32.const 0))))
+    (br $forever))))`
+}
+
+/** Products of plain matrices. */
 function productText(): string {
   const most = PARTS.at(-1)!.rows
   const call = (rows: number) =>
@@ -112,11 +402,8 @@ function productText(): string {
   const skip = (name: string, size: string) =>
     `(local.set ${name} (i32.add (local.get ${name}) (i32.mul (local.get ${size}) (i32.const ${most * FLOAT}))))`
   return `(module
-(import "tfjs" "memory" (memory 0))
+(import "tfjs" "memory" (memory 0 65536))
 ${PARTS.map(({ rows, depth }) => part(rows, depth)).join('\n')}
-${LENGTH_NORM}
-${inPlace('add', '(param $y i32)', '(f32x4.add (v128.load (local.get $out)) (v128.load (local.get $y)))')}
-${inPlace('relu', '', `(f32x4.max (v128.load (local.get $out)) ${splat(0)})`)}
 (func (export "multiply")
   (param $x i32) (param $w i32) (param $out i32) (param $rows i32) (param $depth i32) (param $width i32)
   (block $few
@@ -131,6 +418,33 @@ ${inPlace('relu', '', `(f32x4.max (v128.load (local.get $out)) ${splat(0)})`)}
     .map(({ rows }) => `(if (i32.eq (local.get $rows) (i32.const ${rows})) (then ${call(rows)}))`)
     .join('\n  ')}))`
 }
+
+/**
+ * `gate`: of rows that hold a gate and a linear part beside each other, gelu(gate) * linear. GELU in its tanh form,
+ * x / (1 + exp(-2 u)) with u = sqrt(2 / pi) (x + 0.044715 x^3). Counts and strides in bytes.
+ */
+const GATE = `
+(func (export "gate")
+  (param $x i32) (param $xStride i32) (param $out i32) (param $outStride i32) (param $rows i32) (param $width i32)
+  (local $at i32) (local $gate v128)
+  (loop $nextRow
+    (local.set $at (i32.const 0))
+    (loop $nextFour
+      (local.set $gate (v128.load (i32.add (local.get $x) (local.get $at))))
+      (v128.store (i32.add (local.get $out) (local.get $at))
+        (f32x4.mul
+          (v128.load (i32.add (i32.add (local.get $x) (local.get $width)) (local.get $at)))
+          (f32x4.div (local.get $gate)
+            (f32x4.add ${splat(1)}
+              (call $exp (f32x4.min ${splat(88)} (f32x4.mul ${splat(-2 * Math.sqrt(2 / Math.PI))}
+                (f32x4.add (local.get $gate)
+                  (f32x4.mul ${splat(0.044715)}
+                    (f32x4.mul (f32x4.mul (local.get $gate) (local.get $gate)) (local.get $gate)))))))))))
+      ${bump('$at', LANES)}
+      (br_if $nextFour (i32.lt_u (local.get $at) (local.get $width))))
+    (local.set $x (i32.add (local.get $x) (local.get $xStride)))
+    (local.set $out (i32.add (local.get $out) (local.get $outStride)))
+    (br_if $nextRow (local.tee $rows (i32.sub (local.get $rows) (i32.const 1))))))`
 
 /** Coefficients of exp's polynomial on [-ln 2 / 2, ln 2 / 2], as in the Cephes library's expf. */
 const EXP = [1.98756915e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 0.5000000012]
@@ -179,11 +493,15 @@ const CHOOSE = `
  * through the positions in order, four sums side by side, and what is masked adds zeros: so a query gets the same to the
  * last bit whatever masked positions come after. `scores` has room for length + 4 floats; `bias` 0 is none.
  */
-const ATTENTION = `(module
-(import "tfjs" "memory" (memory 0))
-(func (export "copy") (param $to i32) (param $from i32) (param $count i32)
-  (memory.copy (local.get $to) (local.get $from) (i32.mul (local.get $count) (i32.const ${FLOAT}))))
-(func $exp (param $x v128) (result v128)
+const ATTEND = `
+(func (export "copyRows")
+  (param $to i32) (param $toStride i32) (param $from i32) (param $fromStride i32) (param $rows i32) (param $width i32)
+  (loop $nextRow
+    (memory.copy (local.get $to) (local.get $from) (local.get $width))
+    (local.set $to (i32.add (local.get $to) (local.get $toStride)))
+    (local.set $from (i32.add (local.get $from) (local.get $fromStride)))
+    (br_if $nextRow (local.tee $rows (i32.sub (local.get $rows) (i32.const 1))))))
+(func $exp (export "exp") (param $x v128) (result v128)
   (local $n v128) (local $r v128) (local $y v128)
   (local.set $n (f32x4.nearest (f32x4.mul (f32x4.max (local.get $x) ${splat(-87.3)}) ${splat(Math.LOG2E)})))
   (local.set $r (f32x4.sub (f32x4.max (local.get $x) ${splat(-87.3)}) (f32x4.mul (local.get $n) ${splat(0.693359375)})))
@@ -246,18 +564,36 @@ const ATTENTION = `(module
     (v128.store (local.get $out) (f32x4.mul (v128.load (local.get $out)) (f32x4.splat (local.get $score))))
     ${bump('$out', LANES)}
     (br_if $nextPart (i32.lt_u (local.get $out) (local.get $end)))))
+`
+
+/** What stands between products. */
+const operationsText = () => `(module
+(import "tfjs" "memory" (memory 0 65536))
+${LENGTH_NORM}
+${inPlace('add', '(param $y i32)', '(f32x4.add (v128.load (local.get $out)) (v128.load (local.get $y)))')}
+${inPlace('relu', '', `(f32x4.max (v128.load (local.get $out)) ${splat(0)})`)}
+${ATTEND}
+${GATE}
 ${CHOOSE})`
 
-/** The modules' bytes, by the names that src/model/wasm/modules.ts gives them. */
-export async function kernelModules(): Promise<Record<'PRODUCTS' | 'ATTENTION', Uint8Array>> {
+/** The modules' bytes, by the names that src/engines/tfjs/wasm/modules.ts gives them. */
+export async function kernelModules(): Promise<
+  Record<'PRODUCTS' | 'PACKED' | 'HEAD' | 'THREADS' | 'OPERATIONS', Uint8Array>
+> {
   const { parseWat } = await wabt()
   const bytesOf = (name: string, text: string) => {
-    const module = parseWat(`${name}.wat`, text, { simd: true, bulk_memory: true })
+    const module = parseWat(`${name}.wat`, text, { simd: true, bulk_memory: true, threads: true })
     try {
       return module.toBinary({}).buffer
     } finally {
       module.destroy()
     }
   }
-  return { PRODUCTS: bytesOf('products', productText()), ATTENTION: bytesOf('attention', ATTENTION) }
+  return {
+    PRODUCTS: bytesOf('products', productText()),
+    PACKED: bytesOf('packed', packedText()),
+    HEAD: bytesOf('head', headText()),
+    THREADS: bytesOf('threads', threadsText()),
+    OPERATIONS: bytesOf('operations', operationsText()),
+  }
 }

@@ -46,6 +46,12 @@ const loopShape = {
     .describe(
       'what the threshold is compared with, from 0 to 1; learned: the confidence head of the checkpoint',
     ),
+  exactConfidence: z
+    .boolean()
+    .default(false)
+    .describe(
+      'compute confidences to the last digit also where a cheaper proof of the same exits would do, for records of them',
+    ),
 }
 
 const fewerThanLimit = {

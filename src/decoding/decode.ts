@@ -6,7 +6,14 @@ import type { LoopOptions, LoopOptionsInput } from '../config/index.js'
 import { ShallowDeepError } from '../errors.js'
 import { confidenceMeasure, type ConfidenceMeasure } from './confidence.js'
 import { forbiddenTokens } from './constraints.js'
-import type { DecoderEngine, DecoderSession, EngineInfo, ExitFeature, SessionOptions } from './engine.js'
+import type {
+  DecoderEngine,
+  DecoderSession,
+  EngineInfo,
+  ExitFeature,
+  RunOptions,
+  SessionOptions,
+} from './engine.js'
 import type { DecodeEvent, TextStream } from './events.js'
 import { policyCalibrator, type Policy } from './policies/index.js'
 import { greedy, type Selection } from './selection/index.js'
@@ -36,6 +43,8 @@ interface Plan extends LoopOptions {
   /** What exits before the last are asked for; undefined where they are passed by. */
   readonly earlyNeeds: readonly ExitFeature[] | undefined
   readonly deepNeeds: readonly ExitFeature[]
+  /** Whether early confidences may be near the exact ones where they lead to the same exits. */
+  readonly isNearEnough: boolean
   readonly signal: AbortSignal | undefined
 }
 
@@ -67,6 +76,8 @@ export async function* decode(
     measure,
     earlyNeeds: policy.isEarly ? [...needs, ...selection.needs] : undefined,
     deepNeeds: [...selection.needs, ...(policy.verify?.needs ?? [])],
+    // A calibrator that learns is given what is exact.
+    isNearEnough: !loopOptions.exactConfidence && !policyCalibrator(policy)?.isAdaptive,
     signal,
   }
   const sequences = thresholdsOf(policy, thresholds, sources.length).map((threshold, index) =>
@@ -157,29 +168,46 @@ function isWhole(index: number, plan: Plan): boolean {
 
 /** One position further for each hypothesis. */
 async function step(session: DecoderSession, states: readonly RowState[], plan: Plan): Promise<void> {
-  const { policy, exits, info, signal, maxPending, earlyNeeds, measure } = plan
+  const { exits, info, signal, earlyNeeds, measure, isNearEnough } = plan
   for (const state of states) session.push(state.slot, state.begin())
   let going = states
   for (let segment = 0; segment < exits.length - 1 && going.length > 0; segment++) {
-    const choices = await session.run({ segment, rows: slotsOf(going), exit: earlyNeeds, signal })
+    const asked = going
+    const settles: RunOptions['settles'] = (row, low, high) => {
+      const state = asked.find(({ slot }) => slot === row)!
+      const [least, most] = [low, high].map((choice) => verdict(state, measure(choice, info.vocabSize), plan))
+      return least === most
+    }
+    const choices = await session.run({
+      segment,
+      rows: slotsOf(going),
+      exit: earlyNeeds,
+      settles: isNearEnough ? settles : undefined,
+      signal,
+    })
     going = going.filter((state, i) => {
       state.passed(layersOf(segment, exits))
       if (!earlyNeeds) return true
       const choice = choices[i][choices[i].length - 1]
       const confidence = measure(choice, info.vocabSize)
       state.see(choice, confidence)
-      // Policies without a threshold leave by other rules; 1 lets no confidence pass.
-      const threshold = state.settings.threshold ?? 1
-      const isStackFull = maxPending !== null && state.numPending >= maxPending
-      if (policy.leaves({ confidence, threshold, isStackFull })) {
-        state.leave(exits[segment])
-        return false
-      }
-      if (isStackFull && confidence > threshold) state.force()
-      return true
+      const found = verdict(state, confidence, plan)
+      if (found === 'leaves') state.leave(exits[segment])
+      else if (found === 'forced') state.force()
+      return found !== 'leaves'
     })
   }
   await flush(session, going, plan)
+}
+
+/** What becomes of a row's newest position at an exit; `forced`: it would leave, but the stack is full. */
+function verdict(state: RowState, confidence: number, plan: Plan): 'leaves' | 'forced' | 'goes on' {
+  const { policy, maxPending } = plan
+  // Policies without a threshold leave by other rules; 1 lets no confidence pass.
+  const threshold = state.settings.threshold ?? 1
+  const isStackFull = maxPending !== null && state.numPending >= maxPending
+  if (policy.leaves({ confidence, threshold, isStackFull })) return 'leaves'
+  return isStackFull && confidence > threshold ? 'forced' : 'goes on'
 }
 
 /** Runs the last segment over everything that waits for it, and settles what the policy makes of it. */

@@ -88,6 +88,12 @@ export interface RunOptions {
   readonly rows: readonly number[]
   /** What the segment's exit is to tell; neutral: undefined, the exit is passed by and costs nothing. */
   readonly exit?: readonly ExitFeature[]
+  /**
+   * Of `probabilities` only: whether those of a row's position may be any between two choices of the same token. An engine
+   * that can tell them so at less cost may then answer with what lies between and near the exact ones; undefined, they are
+   * exact.
+   */
+  readonly settles?: (row: number, low: ExitChoice, high: ExitChoice) => boolean
   readonly signal?: AbortSignal
 }
 

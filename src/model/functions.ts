@@ -6,23 +6,34 @@
 // returned tensor; intermediate ones are freed.
 import * as tf from '@tensorflow/tfjs'
 import {
-  endProduct,
   isRecording,
   lengthNorm,
   product,
-  productThen,
   productTransposed,
   productWithConstant,
   rmsNorm,
   takeFirst,
 } from './product.js'
-import { crossAttentionOnWasm, selfAttentionOnWasm, type ProductEnd } from './wasm/index.js'
 
 /** Applied wherever T5 drops while training; leave it out to keep everything. */
 export type Dropout = <T extends tf.Tensor>(x: T) => T
 
 /** A matrix [in, out] that states are multiplied with: one that may be trained, or one that stays as it is. */
-export type Linear = tf.Tensor2D | FrozenLinear
+export type Linear = tf.Tensor2D | FrozenLinear | FixedMatrix
+
+/** What is done to a product [N, out]: `added` [N, out] to it, or a ReLU. */
+export interface ProductEnd {
+  readonly added?: tf.Tensor2D
+  readonly relu?: boolean
+}
+
+/** A matrix that a backend keeps in a way of its own, for inference alone. */
+export interface FixedMatrix {
+  /** [in, out]. */
+  readonly shape: readonly [number, number]
+  /** [N, in] -> [N, out], and what is done to it. */
+  multiply(x: tf.Tensor2D, end?: ProductEnd): tf.Tensor2D
+}
 
 /** A matrix that gets no gradient, and perhaps what is added to its product: a low-rank update. */
 export interface FrozenLinear {
@@ -82,14 +93,10 @@ export interface LayerContext extends LayerShape {
 
 const keep: Dropout = (x) => x
 
-/** Whether nothing is dropped and no gradient wanted: what only decoding may use will do. */
-function isPlain(dropout: Dropout): boolean {
-  return dropout === keep && !isRecording()
-}
-
 /** States [N, in] times a matrix -> [N, out]. */
 function multiply(x: tf.Tensor2D, matrix: Linear): tf.Tensor2D {
   if (matrix instanceof tf.Tensor) return product(x, matrix)
+  if (!('frozen' in matrix)) return matrix.multiply(x)
   const plain = productWithConstant(x, matrix.frozen)
   return matrix.update ? tf.add(plain, matrix.update(x)) : plain
 }
@@ -100,8 +107,11 @@ function multiplyThen(
   matrix: Linear,
   { dropout, ...end }: ProductEnd & { readonly dropout: Dropout },
 ): tf.Tensor2D {
-  if (matrix instanceof tf.Tensor && dropout === keep) return productThen(x, matrix, end)
-  return endProduct(dropout(multiply(x, matrix)), end)
+  if (!(matrix instanceof tf.Tensor || 'frozen' in matrix)) return matrix.multiply(x, end)
+  const { added, relu = false } = end
+  const plain = dropout(multiply(x, matrix))
+  const sum = added ? tf.add<tf.Tensor2D>(added, plain) : plain
+  return relu ? tf.relu(sum) : sum
 }
 
 function normalise(x: tf.Tensor2D, weight: NormWeight, epsilon: number): tf.Tensor2D {
@@ -196,11 +206,6 @@ function selfAttention(
   const projected = multiply(normalise(hidden, weights.norm, epsilon), weights.queryKeyValue)
   const attended = overGroups(projected, groups, (part, group) => {
     const { batch, bias, past } = group
-    const fused = isPlain(dropout) ? selfAttentionOnWasm(part, { numHeads, ...group }) : undefined
-    if (fused) {
-      present.push(fused)
-      return fused.attended
-    }
     const [query, key, value] = tf.split(part, 3, 1).map((x) => splitHeads(x, batch, numHeads))
     const memory = past
       ? { key: tf.concat([past.key, key], 2), value: tf.concat([past.value, value], 2) }
@@ -225,10 +230,9 @@ function crossAttention(
 ): tf.Tensor2D {
   const { groups, numHeads, epsilon, dropout = keep } = context
   const queries = multiply(normalise(hidden, weights.norm, epsilon), weights.query)
-  const attended = overGroups(queries, groups, (part, { batch, memory, memoryBias: bias }) => {
-    const fused = isPlain(dropout) ? crossAttentionOnWasm(part, memory, { batch, numHeads, bias }) : undefined
-    return fused ?? attend(splitHeads(part, batch, numHeads), memory, bias, dropout)
-  })
+  const attended = overGroups(queries, groups, (part, { batch, memory, memoryBias }) =>
+    attend(splitHeads(part, batch, numHeads), memory, memoryBias, dropout),
+  )
   return multiplyThen(attended, weights.output, { added: hidden, dropout })
 }
 

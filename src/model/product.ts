@@ -1,7 +1,6 @@
 // Operations whose gradient tfjs lacks or computes slowly, each with a gradient of its own. Nothing about T5 lives here.
 import * as tf from '@tensorflow/tfjs'
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm'
-import { lengthNormOnWasm, multiplyOnWasm, type ProductEnd } from './wasm/index.js'
 
 /** True while a gradient tape records: the moment to pay for what only a gradient needs. */
 export function isRecording(): boolean {
@@ -45,8 +44,7 @@ export function matMulTransposed<T extends tf.Tensor>(
  * has no transposed operand on wasm.
  */
 export function product<T extends tf.Tensor>(a: T, b: T): T {
-  if (!isRecording()) return (multiplyOnWasm(a, b) as tf.Tensor as T | undefined) ?? tf.matMul(a, b)
-  if (!transposesFirst()) return tf.matMul(a, b)
+  if (!isRecording() || !transposesFirst()) return tf.matMul(a, b)
   const op = tf.customGrad((x, y, save) => {
     const [left, right] = [x as tf.Tensor, y as tf.Tensor]
     ;(save as tf.GradSaveFunc)([left, right])
@@ -59,18 +57,6 @@ export function product<T extends tf.Tensor>(a: T, b: T): T {
     }
   })
   return op(a, b) as T
-}
-
-/** A product [N, A] x [A, C], and what is done to it in the same breath where the backend can. */
-export function productThen(a: tf.Tensor2D, b: tf.Tensor2D, end: ProductEnd): tf.Tensor2D {
-  const fused = isRecording() ? undefined : multiplyOnWasm(a, b, end)
-  return fused ?? endProduct(product(a, b), end)
-}
-
-/** What is done to a product, one operation after the other. */
-export function endProduct(x: tf.Tensor2D, { added, relu = false }: ProductEnd): tf.Tensor2D {
-  const sum = added ? tf.add<tf.Tensor2D>(added, x) : x
-  return relu ? tf.relu(sum) : sum
 }
 
 /**
@@ -95,7 +81,7 @@ export function productTransposed<T extends tf.Tensor>(a: T, b: T): T {
 
 /** Matrix product [N, A] x [A, C] where `b` is a constant: no gradient of it is computed. */
 export function productWithConstant(a: tf.Tensor2D, b: tf.Tensor2D): tf.Tensor2D {
-  if (!isRecording()) return multiplyOnWasm(a, b) ?? tf.matMul(a, b)
+  if (!isRecording()) return tf.matMul(a, b)
   const op = tf.customGrad((x, save) => {
     ;(save as tf.GradSaveFunc)([b])
     return {
@@ -171,8 +157,7 @@ function inverseLength(x: tf.Tensor2D, epsilon: number): tf.Tensor2D {
  * x / sqrt(sum(x^2) + D * epsilon). x [N, D] -> [N, D].
  */
 export function lengthNorm(x: tf.Tensor2D, epsilon: number): tf.Tensor2D {
-  const fused = isRecording() ? undefined : lengthNormOnWasm(x, x.shape[1] * epsilon)
-  return fused ?? tf.tidy(() => tf.mul(x, inverseLength(x, epsilon)))
+  return tf.tidy(() => tf.mul(x, inverseLength(x, epsilon)))
 }
 
 /**

@@ -80,6 +80,8 @@ export interface MeasureCostsOptions {
   readonly tokenNeeds?: readonly ExitFeature[]
   /** What the last exit is asked for besides at early exits' deep passes. Neutral: none. */
   readonly verifyNeeds?: readonly ExitFeature[]
+  /** Whether early exits are asked for confidences to the last digit, as decoding may be. Neutral: false. */
+  readonly exactConfidence?: boolean
   /** Milliseconds from any origin. Neutral: performance.now. */
   readonly now?: () => number
   readonly signal?: AbortSignal
@@ -142,11 +144,13 @@ async function sampleDepth(
   const { engine, confidence, batchSize = 1, tokenNeeds = [], verifyNeeds = [] } = options
   const { needs } = confidenceMeasure(confidence, engine.info)
   const rows = rowsOf(batchSize)
+  const settles = options.exactConfidence ? undefined : () => true
   await timePasses([depth, engine.info.decoderLayers], options, async (time) => {
     const timeRows = async (pass: Omit<TimedPass, 'rows'>) => (await time({ ...pass, rows })) / batchSize
     const timeFlush = async (size: number) => {
       for (let n = 0; n < PASS_SIZES[size]; n++) {
-        shallow.push(await timeRows({ segment: 0, numTokens: 1, exit: [...needs, ...tokenNeeds] }))
+        const exit = [...needs, ...tokenNeeds]
+        shallow.push(await timeRows({ segment: 0, numTokens: 1, exit, settles }))
       }
       const exit = [...tokenNeeds, ...verifyNeeds]
       deep[size].push(await time({ segment: 1, rows: [0], numTokens: 0, exit }))

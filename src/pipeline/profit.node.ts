@@ -2,7 +2,7 @@
 import { createRequire } from 'node:module'
 import { arch, availableParallelism, cpus } from 'node:os'
 import type { ConfidenceName, MatrixGroup } from '../config/index.js'
-import { confidenceMeasure, type Policy, type Selection } from '../decoding/index.js'
+import { confidenceMeasure, policyCalibrator, type Policy, type Selection } from '../decoding/index.js'
 import { ProfitRule, type DecodingCosts, type ProfitDecision } from '../evaluation/index.js'
 import { keepCosts, type CostsKey } from './costCache.node.js'
 import { measureSegmentCosts, type MeasureCostsOptions } from './measureDepths.js'
@@ -70,6 +70,7 @@ async function measureCosts(options: ProfitOptions): Promise<DecodingCosts> {
     confidence,
     batchSize,
     ...needsOf(options),
+    exactConfidence: isExact(options),
     now,
     signal,
   })
@@ -83,6 +84,11 @@ function needsOf({
   return { tokenNeeds: selection?.needs ?? [], verifyNeeds: policy.verify?.needs ?? [] }
 }
 
+/** Whether decoding asks for confidences to the last digit. */
+function isExact({ policy }: ProfitOptions): boolean {
+  return policyCalibrator(policy)?.isAdaptive ?? false
+}
+
 /** Everything that the costs depend on. */
 function costsKeyOf(options: ProfitOptions): CostsKey {
   const { checkpoint, keepFloat = [], confidence, batchSize = 1 } = options
@@ -94,6 +100,7 @@ function costsKeyOf(options: ProfitOptions): CostsKey {
   return {
     ...{ engine, backend, dtype, threads, keepFloat: [...keepFloat].sort(), batchSize },
     ...{ shallowLayers, decoderLayers, vocabSize, dModel, numHeads, dKv, dFf, feedForward },
+    exactConfidence: isExact(options),
     ...{ shallowNeeds: [...needs, ...tokenNeeds], deepNeeds: [...tokenNeeds, ...verifyNeeds] },
     processor: cpus()[0]?.model.trim() ?? 'unknown',
     ...{ cores: availableParallelism(), arch: arch(), node: process.versions.node, shallowdeep: version },

@@ -148,7 +148,17 @@ describe('generate', () => {
 
 async function measure(command: readonly string[], words: readonly string[]) {
   const { data } = await makeTinyData()
-  return runCommand([...command, ...(await checkpointWords()), '--data', data, '--limit', '4', ...words])
+  return runCommand([
+    ...command,
+    ...(await checkpointWords()),
+    '--data',
+    data,
+    '--limit',
+    '4',
+    '--threads',
+    '1',
+    ...words,
+  ])
 }
 
 describe('evaluate', () => {

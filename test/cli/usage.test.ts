@@ -281,7 +281,7 @@ describe('the command', () => {
   })
 
   it('info is readable without --json', async () => {
-    const { stdout } = await runCommand(['info', '--backend', 'wasm'])
+    const { stdout } = await runCommand(['info', '--backend', 'wasm', '--threads', '1'])
     assert.match(stdout, /^shallowdeep 0\.1\.0, node /)
     assert.match(stdout, /^\* wasm +tfjs-backend-wasm/m)
     assert.match(stdout, /^ONNX Runtime: onnxruntime-node \d/m)

@@ -1,19 +1,20 @@
 // Choice of the tfjs backend under Node: the native one when a build of it loads, else wasm; plain cpu only when asked
 // for. Also the account of it that `shallowdeep info` prints.
 import { existsSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { dirname, sep } from 'node:path'
+import { availableParallelism } from 'node:os'
 import * as tf from '@tensorflow/tfjs'
 import { ShallowDeepError, suggestNearest } from '../../errors.js'
 import { BACKEND_NAMES, activate, activateWasm, requireOneThread, unavailable } from './backend.js'
 import type { BackendName, ChosenBackend } from './backend.js'
 import { NATIVE_TFJS_NAME, findNativeBuilds, loadNative, nativeFolder, nativeThreads } from './native.node.js'
 import type { LoadedNative, NativeBuild } from './native.node.js'
+import { currentKernels } from './wasm/kernels.js'
+import { sharedWasmUrls, startThread } from './wasm/threads.node.js'
 
 export interface NodeBackendOptions {
   /** Neutral: undefined, which takes the native backend when it loads, else wasm. */
   readonly backend?: BackendName
-  /** Threads inside one operation, for the whole process. Neutral: undefined (native: all cores; others: 1). */
+  /** Threads inside one operation, for the whole process. Neutral: undefined (native and wasm: all cores; cpu: 1). */
   readonly threads?: number
   /** Where to look for builds of scripts/native. Neutral: `.native` beside this package's package.json. */
   readonly nativeFolder?: string
@@ -46,7 +47,7 @@ const SETUP_GPU_HINT = 'run npm run setup:native:gpu, or take --backend node or 
  * Makes a backend current and returns it. Without a name: the first native build that loads, else wasm, and `reason`
  * says why a build that is there was passed over. With a name: that one or an error, never another. Prints nothing.
  * Throws `engine.backend-unknown`, `engine.backend-unavailable`, `engine.threads-unsupported` (more than one thread for
- * wasm or cpu) and `engine.threads-fixed` (native is loaded with another number of threads).
+ * cpu, or for wasm that was started without shared memory) and `engine.threads-fixed` (native is loaded with another number of threads).
  */
 export async function chooseBackend(options: NodeBackendOptions = {}): Promise<ChosenBackend> {
   const { backend, threads } = options
@@ -74,12 +75,12 @@ export async function describeBackends(options: NodeBackendOptions = {}): Promis
       {
         name: 'wasm',
         isPresent: true,
-        detail: `tfjs-backend-wasm ${tf.version.tfjs}, ${hasSimd ? 'SIMD' : 'no SIMD'}, one thread under Node`,
+        detail: `tfjs-backend-wasm ${tf.version.tfjs}, ${hasSimd ? 'SIMD' : 'no SIMD'}`,
       },
       { name: 'cpu', isPresent: true, detail: 'plain JavaScript, many times slower; only when asked for' },
     ],
     versions: { node: process.versions.node, ...chosen.versions },
-    threads: { native: nativeThreads(), wasm: 1, cpu: 1 },
+    threads: { native: nativeThreads(), wasm: hasSimd ? availableParallelism() : 1, cpu: 1 },
   }
 }
 
@@ -162,11 +163,17 @@ function tellWhy(failure: ShallowDeepError): string {
 }
 
 async function chooseWasm(threads: number | undefined, reason: string): Promise<ChosenBackend> {
-  requireOneThread('wasm', threads)
+  const numThreads = threads ?? availableParallelism()
   const before = process.listeners('unhandledRejection')
-  const wasmPath = dirname(createRequire(import.meta.url).resolve('@tensorflow/tfjs-backend-wasm')) + sep
   try {
-    return await activateWasm({ wasmPath }, reason)
+    const chosen = await activateWasm(sharedWasmUrls, reason)
+    const kernels = currentKernels()
+    if (!kernels?.canBeHelped) {
+      requireOneThread('wasm', threads)
+      return chosen
+    }
+    kernels.help = { numThreads, start: startThread }
+    return { ...chosen, threads: numThreads }
   } finally {
     // The wasm module's start-up code installs a listener that rethrows every unhandled rejection of the process.
     for (const listener of process.listeners('unhandledRejection')) {

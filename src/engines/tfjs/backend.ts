@@ -41,18 +41,21 @@ export async function chooseBackend(options: BrowserBackendOptions = {}): Promis
   if (name === 'node' || name === 'node-gpu') {
     throw unavailable(name, 'it runs under Node only', 'use wasm, webgl or webgpu in a browser')
   }
-  if (name === 'wasm') return activateWasm(options, why)
   requireOneThread(name, options.threads)
+  if (name === 'wasm') return activateWasm(options.wasmPath, why)
   await activate(name, browserHint(name))
   return { name, reason: why, versions: { tfjs: tf.version.tfjs }, threads: 1 }
 }
 
-/**
- * Makes wasm current and returns it. `reason` is passed on, with a word on SIMD. Throws as `chooseBackend` does.
- */
-export async function activateWasm(options: BrowserBackendOptions, reason: string): Promise<ChosenBackend> {
-  requireOneThread('wasm', options.threads)
-  if (options.wasmPath !== undefined && !hasStarted('wasm')) setWasmPaths(options.wasmPath)
+/** A folder's URL; or what gives a URL for each of tfjs's `.wasm` files, to be fetched as the platform fetches. */
+export type WasmFiles = string | (() => Promise<Record<string, string>>)
+
+/** Makes wasm current and returns it, with one thread. `reason` is passed on, with a word on SIMD. Throws as `activate` does. */
+export async function activateWasm(files: WasmFiles | undefined, reason: string): Promise<ChosenBackend> {
+  if (files !== undefined && !hasStarted('wasm')) {
+    if (typeof files === 'string') setWasmPaths(files)
+    else setWasmPaths(await files(), true)
+  }
   const hasSimd = await tf.env().getAsync('WASM_HAS_SIMD_SUPPORT')
   // In isolated pages tfjs 4.22 would take its build with threads, which computes on one all the same (its pool answers 1)
   // and starts eight workers that never run.

@@ -1,9 +1,7 @@
 // What cross-attention reads: keys and values of each layer of an encoded source, made when first needed, so that layers
 // that never run cost nothing; and those of several sources beside each other, for rows that go through a pass together.
 import * as tf from '@tensorflow/tfjs'
-import { crossKeyValue } from '../../model/index.js'
 import type { KeyValue } from '../../model/index.js'
-import type { CachedLayerWeights } from './decoderWeights.js'
 
 /** One encoded source, padded to a length that others have too; its owner disposes the tensors. */
 export interface EncodedRow {
@@ -25,8 +23,8 @@ export class CrossMemory implements LayerMemory {
 
   constructor(
     readonly source: EncodedRow,
-    private readonly layers: readonly CachedLayerWeights[],
-    private readonly numHeads: number,
+    /** What a layer reads of a source's states. */
+    private readonly keyValueOf: (layer: number, states: tf.Tensor2D) => KeyValue,
   ) {}
 
   get length(): number {
@@ -38,9 +36,7 @@ export class CrossMemory implements LayerMemory {
   }
 
   at(layer: number): KeyValue {
-    return getOrMake(this.keyValues, layer, () =>
-      crossKeyValue(this.source.states, this.layers[layer].keyValue, { batch: 1, numHeads: this.numHeads }),
-    )
+    return getOrMake(this.keyValues, layer, () => this.keyValueOf(layer, this.source.states))
   }
 
   dispose(): void {

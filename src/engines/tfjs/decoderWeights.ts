@@ -11,13 +11,17 @@ import type {
   HeadWeights,
   HostWeight,
   HostWeights,
+  Linear,
   SelfAttentionWeights,
 } from '../../model/index.js'
 import { checkWeights } from '../checks.js'
+import type { Kernels } from './wasm/kernels.js'
+import { PackedMatrix } from './wasm/packedMatrix.js'
+import { ProposalHead } from './wasm/proposalHead.js'
 
 /** A decoder layer, and what makes the keys and values that its cross-attention reads. */
 export interface CachedLayerWeights extends DecoderLayerWeights {
-  readonly keyValue: tf.Tensor2D // [D, 2*H*K]
+  readonly keyValue: Linear // [D, 2*H*K]
 }
 
 /** All weights of a model on the current backend. */
@@ -32,41 +36,50 @@ export interface EngineWeights {
     readonly relativeBias: tf.Tensor2D // [buckets, H]
     readonly layers: readonly CachedLayerWeights[]
   }
-  /** Any exit's; the scale of the logits and the norm's weight are in `head`. */
-  readonly exit: HeadWeights
+  /** Any exit's; the scale of the logits and the norm's weight are in `head`. What proposes tokens, where it pays. */
+  readonly exit: HeadWeights & { readonly proposal: ProposalHead | undefined }
   /** With the final norm's weight in its matrix. Undefined in a model without one. */
   readonly confidenceHead: ConfidenceHeadWeights | undefined
   dispose(): void
 }
 
 /**
- * Uploads weights to the current backend; the host's copies are not needed any more. The caller disposes them.
+ * Uploads weights to the current backend; the host's copies are not needed any more. The caller disposes them. Where there
+ * are kernels, every matrix of a layer is packed.
  * Throws `engine.missing-weight` and `engine.wrong-shape`, naming the first weight at fault.
  */
-export function uploadWeights(config: ModelConfig, weights: HostWeights): EngineWeights {
+export function uploadWeights(
+  config: ModelConfig,
+  weights: HostWeights,
+  kernels: Kernels | undefined,
+): EngineWeights {
   checkWeights(config, weights)
-  const uploaded: tf.Tensor[] = []
-  const upload = <T extends tf.Tensor>(data: Float32Array, shape: number[]): T => {
-    const tensor = tf.keep(tf.tensor(data, shape, 'float32')) as T
-    uploaded.push(tensor)
-    return tensor
+  const uploaded: { dispose(): void }[] = []
+  const keep = <T extends { dispose(): void }>(weight: T): T => {
+    uploaded.push(weight)
+    return weight
   }
-  const place = <T extends tf.Tensor>({ data, shape }: HostWeight): T => upload<T>(data, [...shape])
-  const plain = <T extends tf.Tensor>(name: string): T => place(weights.get(name)!)
+  const tensor = <T extends tf.Tensor>({ data, shape }: HostWeight): T =>
+    keep(tf.keep(tf.tensor(data, [...shape], 'float32'))) as T
+  const plain = <T extends tf.Tensor>(name: string): T => tensor(weights.get(name)!)
   const joined = (...names: string[]): HostWeight => joinColumns(names.map((name) => weights.get(name)!))
   /** A matrix that reads a norm, with the norm's weight in it. */
-  const afterNorm = (norm: string, matrix: HostWeight): tf.Tensor2D =>
-    place(foldNorm(matrix, weights.get(norm)!))
+  const afterNorm = (norm: string, matrix: HostWeight): HostWeight => foldNorm(matrix, weights.get(norm)!)
+  /** A matrix that only products read. */
+  const fixed = (matrix: HostWeight): Linear =>
+    kernels ? keep(new PackedMatrix(kernels, matrix)) : tensor<tf.Tensor2D>(matrix)
   const selfAttention = (prefix: string): SelfAttentionWeights => ({
     norm: null,
-    queryKeyValue: afterNorm(`${prefix}.norm`, joined(`${prefix}.query`, `${prefix}.key`, `${prefix}.value`)),
-    output: plain(`${prefix}.output`),
+    queryKeyValue: fixed(
+      afterNorm(`${prefix}.norm`, joined(`${prefix}.query`, `${prefix}.key`, `${prefix}.value`)),
+    ),
+    output: fixed(joined(`${prefix}.output`)),
   })
   const inputs = config.feedForward === 'gated-gelu' ? ['gate', 'input'] : ['input']
   const feedForward = (prefix: string): FeedForwardWeights => ({
     norm: null,
-    input: afterNorm(`${prefix}.norm`, joined(...inputs.map((part) => `${prefix}.${part}`))),
-    output: plain<tf.Tensor2D>(`${prefix}.output`),
+    input: fixed(afterNorm(`${prefix}.norm`, joined(...inputs.map((part) => `${prefix}.${part}`)))),
+    output: fixed(joined(`${prefix}.output`)),
   })
   const encoderLayer = (_: unknown, i: number): EncoderLayerWeights => ({
     attention: selfAttention(`encoder.${i}.attention`),
@@ -78,14 +91,19 @@ export function uploadWeights(config: ModelConfig, weights: HostWeights): Engine
       selfAttention: selfAttention(`decoder.${i}.selfAttention`),
       crossAttention: {
         norm: null,
-        query: afterNorm(`${cross}.norm`, joined(`${cross}.query`)),
-        output: plain(`${cross}.output`),
+        query: fixed(afterNorm(`${cross}.norm`, joined(`${cross}.query`))),
+        output: fixed(joined(`${cross}.output`)),
       },
-      keyValue: place(joined(`${cross}.key`, `${cross}.value`)),
+      keyValue: fixed(joined(`${cross}.key`, `${cross}.value`)),
       feedForward: feedForward(`decoder.${i}.feedForward`),
     }
   }
-  const dispose = () => tf.dispose(uploaded)
+  const exitOf = (matrix: HostWeight): EngineWeights['exit'] => {
+    const head = tensor<tf.Tensor2D>(matrix)
+    const proposal = kernels && ProposalHead.of(kernels, head, matrix)
+    return { norm: null, head, proposal: proposal && keep(proposal) }
+  }
+  const dispose = () => uploaded.forEach((weight) => weight.dispose())
   try {
     return {
       embedding: plain('embedding'),
@@ -98,13 +116,10 @@ export function uploadWeights(config: ModelConfig, weights: HostWeights): Engine
         relativeBias: plain('decoder.relativeBias'),
         layers: Array.from({ length: config.decoderLayers }, decoderLayer),
       },
-      exit: {
-        norm: null,
-        head: afterNorm('decoder.finalNorm', headMatrix(config, weights)),
-      },
+      exit: exitOf(afterNorm('decoder.finalNorm', headMatrix(config, weights))),
       confidenceHead: config.confidenceHead
         ? {
-            weight: afterNorm('decoder.finalNorm', weights.get('confidenceHead.weight')!),
+            weight: tensor(afterNorm('decoder.finalNorm', weights.get('confidenceHead.weight')!)),
             bias: plain('confidenceHead.bias'),
           }
         : undefined,

@@ -2,18 +2,21 @@
 import * as tf from '@tensorflow/tfjs'
 import type { ModelConfig } from '../../config/index.js'
 import type { DecoderEngine, EncodedSources, EngineInfo, SessionOptions } from '../../decoding/index.js'
-import { embed, encoderLayer, MASKED, paddingBias, relativeBias, rmsNorm } from '../../model/index.js'
+import { embed, MASKED, paddingBias, relativeBias, rmsNorm } from '../../model/index.js'
 import type { HostWeights, LayerShape } from '../../model/index.js'
 import { checkSources, disposedError } from '../checks.js'
 import type { EncodedRow } from './crossMemory.js'
 import { uploadWeights } from './decoderWeights.js'
 import type { EngineWeights } from './decoderWeights.js'
-import { GraphSegments } from './graph/graphSegments.js'
+import { GraphSegments, type GraphModel } from './graph/graphSegments.js'
 import { currentGraphRuntime } from './graph/runtime.js'
 import { PositionBias } from './positionBias.js'
 import { EagerSegments } from './segments.js'
+import type { SegmentRunner } from './segments.js'
 import { TfjsSession } from './session.js'
 import type { SessionModel } from './session.js'
+import type { Kernels } from './wasm/kernels.js'
+import { kernelsFor, WasmSegments } from './wasm/wasmSegments.js'
 
 /**
  * Sources are padded to a multiple of this many positions, alone as in a batch: rows whose sources then have the same
@@ -36,7 +39,8 @@ export interface TfjsEngineOptions {
  */
 export function createTfjsEngine({ config, weights, backend }: TfjsEngineOptions): DecoderEngine {
   const { shallowLayers, decoderLayers, vocabSize, decoderStartId, eosId, confidenceHead } = config
-  return new TfjsEngine(config, uploadWeights(config, weights), {
+  const kernels = kernelsFor(config)
+  return new TfjsEngine(config, uploadWeights(config, weights, kernels), kernels, {
     engine: 'tfjs',
     backend: backend?.name ?? tf.getBackend(),
     dtype: 'float32',
@@ -59,6 +63,7 @@ class TfjsEngine implements DecoderEngine {
   constructor(
     private readonly config: ModelConfig,
     private readonly weights: EngineWeights,
+    kernels: Kernels | undefined,
     readonly info: EngineInfo,
   ) {
     const { numHeads, relativeBuckets, relativeMaxDistance, layerNormEpsilon, feedForward } = config
@@ -68,14 +73,10 @@ class TfjsEngine implements DecoderEngine {
       maxDistance: relativeMaxDistance,
       bidirectional: false,
     })
-    const eager = new EagerSegments(weights, this.bias, this.layer)
-    const graphs = currentGraphRuntime()
+    const model = { weights, bias: this.bias, shape: this.layer }
     this.model = {
       weights,
-      segments: graphs
-        ? new GraphSegments(graphs, { weights, bias: this.bias, shape: this.layer }, eager)
-        : eager,
-      numHeads,
+      segments: segmentsOf(model, kernels),
       epsilon: layerNormEpsilon,
     }
   }
@@ -138,9 +139,7 @@ class TfjsEngine implements DecoderEngine {
         causal: false,
       })
       const bias = tf.add<tf.Tensor4D>(positions, padding) // [1, H, M, M]
-      let hidden = embed(embedding, tokens) // [M, D]
-      for (const weights of encoder.layers)
-        hidden = encoderLayer(hidden, weights, { ...layer, batch: 1, bias })
+      const hidden = this.model.segments.encoderLayers(embed(embedding, tokens), bias) // [M, D]
       const states = rmsNorm(hidden, encoder.finalNorm, layer.epsilon)
       const numPadding = Math.ceil(length / SOURCE_STEP) * SOURCE_STEP - length
       const isMasked = numPadding > 0 || Array.prototype.includes.call(source, this.config.padId)
@@ -156,6 +155,14 @@ class TfjsEngine implements DecoderEngine {
   private assertUsable(): void {
     if (this.isDisposed) throw disposedError('engine')
   }
+}
+
+/** The fastest way through the layers that there is. */
+function segmentsOf(model: GraphModel, kernels: Kernels | undefined): SegmentRunner {
+  const eager = new EagerSegments(model.weights, model.bias, model.shape)
+  if (kernels) return new WasmSegments(kernels, model, eager)
+  const graphs = currentGraphRuntime()
+  return graphs ? new GraphSegments(graphs, model, eager) : eager
 }
 
 function disposeRows(rows: readonly EncodedRow[]): void {

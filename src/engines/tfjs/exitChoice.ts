@@ -1,8 +1,9 @@
 // An exit's choice in the graph: from logits to a few numbers a position, and one small host read.
 import * as tf from '@tensorflow/tfjs'
 import type { ExitChoice, ExitFeature } from '../../decoding/index.js'
-import { chooseOnWasm, MASKED } from '../../model/index.js'
+import { MASKED } from '../../model/index.js'
 import { notANumberError } from '../checks.js'
+import { chooseOnWasm } from './wasm/choice.js'
 
 /** What is read of an exit; the owner disposes all of them. */
 export type ExitTensors = {
@@ -23,19 +24,6 @@ export function forbid(logits: tf.Tensor2D, forbidden: readonly (readonly number
     for (const token of tokens) mask[n * vocabSize + token] = MASKED
   }
   return tf.add(logits, tf.tensor2d(mask, [numPositions, vocabSize]))
-}
-
-/**
- * Answers that need nothing but the logits: the best token (int32 [N]); or, [N, 5], the two best ones, their logits, and the
- * best one's probability.
- */
-export type PackedChoice = 'token' | 'probabilities'
-
-/** The one of these that answers a list of features, if any does. */
-export function packedChoice(features: readonly ExitFeature[]): PackedChoice | undefined {
-  const asked = features.filter((feature) => feature !== 'logits')
-  if (asked.length === 0) return 'token'
-  return asked.length === 1 && asked[0] === 'probabilities' ? 'probabilities' : undefined
 }
 
 /** What an exit is asked, and what beside its logits it takes to answer. */

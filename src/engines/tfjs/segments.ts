@@ -1,11 +1,12 @@
 // How a pass goes through a segment's layers and its exit: what goes in, what comes out, and the way of one operation after
 // the other, which every backend has. graph/ has another.
 import type * as tf from '@tensorflow/tfjs'
-import { decoderLayer, exitLogits } from '../../model/index.js'
+import type { ExitChoice } from '../../decoding/index.js'
+import { crossKeyValue, decoderLayer, encoderLayer, exitLogits } from '../../model/index.js'
 import type { DecoderGroup, KeyValue, LayerShape } from '../../model/index.js'
 import type { LayerMemory } from './crossMemory.js'
 import type { EngineWeights } from './decoderWeights.js'
-import type { PackedChoice } from './exitChoice.js'
+import type { SegmentExit } from './segmentExit.js'
 import type { PositionBias } from './positionBias.js'
 
 /** Rows in step, for all layers of a segment: see {@link DecoderGroup} for the shapes. */
@@ -24,27 +25,33 @@ export interface SegmentInput {
   /** [N, D], group after group. */
   readonly hidden: tf.Tensor2D
   readonly groups: readonly SegmentGroup[]
-  /**
-   * Where the exit is looked at: its choice, packed as `readChoices` reads it, if the runner has it for little. Undefined:
-   * the exit is passed by.
-   */
-  readonly exit?: { readonly choice: PackedChoice | undefined }
+  /** Undefined: the exit is passed by. */
+  readonly exit?: SegmentExit
 }
 
 export interface SegmentOutput {
   readonly hidden: tf.Tensor2D
   /** Keys and values of old and new positions, by layer and group. */
   readonly present: readonly (readonly KeyValue[])[]
-  /** [N, V], where the exit is looked at. */
+  /** [N, V], where the exit is looked at and its choices are not there already. */
   readonly logits?: tf.Tensor2D
-  /** The choice that was asked for, if it is there already. */
+  /** The choice that was asked for, packed as `readChoices` reads it, if it is there already. */
   readonly packed?: tf.Tensor
+  /** The choices themselves, if they are there already. */
+  readonly choices?: readonly ExitChoice[]
 }
 
-/** Computes segments of one model. */
+/** Computes the layers of one model. */
 export interface SegmentRunner {
   /** Call it inside a tidy; the caller owns what comes out. */
   run(input: SegmentInput): SegmentOutput
+  /**
+   * What the cross-attention of a layer, counted from 0, reads of a source's states [M, D]: [1, H, M, K]. Call it inside a
+   * tidy; the caller owns what comes out.
+   */
+  crossKeyValue(layer: number, states: tf.Tensor2D): KeyValue
+  /** All layers of the encoder: states [M, D] with a bias [1, H, M, M] -> [M, D]. Call it inside a tidy. */
+  encoderLayers(hidden: tf.Tensor2D, bias: tf.Tensor4D): tf.Tensor2D
   /** Frees what it keeps, which the weights are no part of. */
   dispose(): void
 }
@@ -80,6 +87,16 @@ export class EagerSegments implements SegmentRunner {
     // The scale of v1.0 is in the head already.
     const options = { epsilon: this.shape.epsilon, scaleLogits: false }
     return { hidden, present, logits: exitLogits(hidden, head, options) }
+  }
+
+  crossKeyValue(layer: number, states: tf.Tensor2D): KeyValue {
+    const { keyValue } = this.weights.decoder.layers[layer]
+    return crossKeyValue(states, keyValue, { batch: 1, numHeads: this.shape.numHeads })
+  }
+
+  encoderLayers(hidden: tf.Tensor2D, bias: tf.Tensor4D): tf.Tensor2D {
+    const { layers } = this.weights.encoder
+    return layers.reduce((x, weights) => encoderLayer(x, weights, { ...this.shape, batch: 1, bias }), hidden)
   }
 
   dispose(): void {}

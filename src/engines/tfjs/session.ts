@@ -13,8 +13,9 @@ import { disposedError, noConfidenceHeadError } from '../checks.js'
 import { CrossMemory, JoinedMemory } from './crossMemory.js'
 import type { EncodedRow, LayerMemory } from './crossMemory.js'
 import type { EngineWeights } from './decoderWeights.js'
-import { chooseInGraph, forbid, packedChoice, readChoices } from './exitChoice.js'
+import { chooseInGraph, forbid, readChoices } from './exitChoice.js'
 import type { ExitTensors } from './exitChoice.js'
+import { packedChoice } from './segmentExit.js'
 import { SegmentCache } from './segmentCache.js'
 import type { SegmentOutput, SegmentRunner } from './segments.js'
 import { Shared } from './shared.js'
@@ -23,7 +24,6 @@ import { Shared } from './shared.js'
 export interface SessionModel {
   readonly weights: EngineWeights
   readonly segments: SegmentRunner
-  readonly numHeads: number
   readonly epsilon: number
 }
 
@@ -53,7 +53,7 @@ export class TfjsSession implements DecoderSession {
   ) {
     const { exits, rowsPerSource = 1 } = options
     this.memories = sources.flatMap((source) => {
-      const memory = new CrossMemory(source, model.weights.decoder.layers, model.numHeads)
+      const memory = new CrossMemory(source, (layer, states) => model.segments.crossKeyValue(layer, states))
       return Array.from({ length: rowsPerSource }, () => memory)
     })
     this.caches = exits.map(() => new SegmentCache(this.memories.length))
@@ -66,21 +66,17 @@ export class TfjsSession implements DecoderSession {
     this.caches[0].add(row, { states, start: 0, count: 1 })
   }
 
-  async run({ segment, rows, exit, signal }: RunOptions): Promise<ExitChoice[][]> {
+  async run({ segment, rows, exit, settles, signal }: RunOptions): Promise<ExitChoice[][]> {
     this.assertUsable()
     signal?.throwIfAborted()
     const groups = this.groupsOf(rows, segment)
     const choices = new Map<number, ExitChoice[]>()
-    const tensors = groups.length === 0 ? undefined : this.pass(groups, segment, exit)
-    if (tensors) {
-      try {
-        const all = await readChoices(tensors, exit!)
-        let start = 0
-        for (const { rows, numPositions } of groups) {
-          for (const row of rows) choices.set(row, all.slice(start, (start += numPositions)))
-        }
-      } finally {
-        tf.dispose(tensors)
+    const found = groups.length === 0 ? undefined : this.pass(groups, segment, { features: exit, settles })
+    if (found) {
+      const all = Array.isArray(found) ? found : await this.read(found, exit!)
+      let start = 0
+      for (const { rows, numPositions } of groups) {
+        for (const row of rows) choices.set(row, all.slice(start, (start += numPositions)))
       }
     }
     signal?.throwIfAborted()
@@ -120,12 +116,24 @@ export class TfjsSession implements DecoderSession {
     return [...groups.values()]
   }
 
-  /** One pass of all groups through a segment; the exit's tensors, which the caller disposes, where it is looked at. */
+  /** Reads an exit's choices, and disposes them. */
+  private async read(tensors: ExitTensors, features: readonly ExitFeature[]): Promise<ExitChoice[]> {
+    try {
+      return await readChoices(tensors, features)
+    } finally {
+      tf.dispose(tensors)
+    }
+  }
+
+  /**
+   * One pass of all groups through a segment. Where its exit is looked at: the choices, or the tensors that they are to be
+   * read from, which the caller disposes.
+   */
   private pass(
     groups: readonly PassGroup[],
     segment: number,
-    features: readonly ExitFeature[] | undefined,
-  ): ExitTensors | undefined {
+    { features, settles }: Pick<RunOptions, 'settles'> & { readonly features: RunOptions['exit'] },
+  ): ExitTensors | ExitChoice[] | undefined {
     const { exits } = this.options
     const cache = this.caches[segment]
     const { segments } = this.model
@@ -133,6 +141,11 @@ export class TfjsSession implements DecoderSession {
     const from = segment === 0 ? 0 : exits[segment - 1]
     const isLast = segment === exits.length - 1
     const memories = this.memoriesOf(groups, segment)
+    /** By position, its row. */
+    const positions = groups.flatMap(({ rows, numPositions }) =>
+      rows.flatMap((row) => Array.from({ length: numPositions }, () => row)),
+    )
+    let choices: SegmentOutput['choices']
     const { present, states, exit } = tf.tidy(() => {
       const output = segments.run({
         from,
@@ -145,10 +158,15 @@ export class TfjsSession implements DecoderSession {
           past: (layer: number) => cache.past(rows, layer),
           memory: memories[j],
         })),
-        exit: features && { choice: forbidden ? undefined : packedChoice(features) },
+        exit: features && {
+          choice: forbidden ? undefined : packedChoice(features),
+          wantsLogits: features.includes('logits'),
+          settles: settles && ((position, low, high) => settles(positions[position], low, high)),
+        },
       })
-      const exit = features && this.choose(output, features, forbidden)
+      const exit = features && !output.choices ? this.choose(output, features, forbidden) : undefined
       const present = output.present as (KeyValue & tf.NamedTensorMap)[][]
+      choices = output.choices
       return { present, states: isLast ? undefined : output.hidden, exit }
     })
     // Only now that the whole pass is done: had it thrown, the caches would be as before.
@@ -165,7 +183,7 @@ export class TfjsSession implements DecoderSession {
       }
     }
     cache.compact()
-    return exit
+    return choices ? [...choices] : exit
   }
 
   /** What each group's cross-attention reads; what the last pass had joined for others is let go. */

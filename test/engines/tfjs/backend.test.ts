@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -108,7 +108,7 @@ describe('choice of the backend under Node', () => {
     assert.equal(tfjsName, 'wasm')
     assert.match(chosen.reason, /no native build .*setup:native/)
     assert.match(chosen.versions.wasm, /\(SIMD\)/)
-    assert.equal(chosen.threads, 1)
+    assert.equal(chosen.threads, availableParallelism())
     assert.deepEqual(outcome.product, product)
     assert.equal(outcome.numTensors, 0)
     assert.equal(outcome.listenersAdded, 0)
@@ -166,11 +166,20 @@ describe('choice of the backend under Node', () => {
   })
 
   it('refuses threads that the backend cannot have', () => {
-    const { wasmTwo, cpuTwo, defaultTwo, zero, half } = outcomes
-    for (const { error } of [wasmTwo, cpuTwo, defaultTwo, zero, half]) {
-      assert.equal(error?.code, 'engine.threads-unsupported')
-    }
-    assert.equal(outcomes.wasmOne.chosen.threads, 1)
+    const { cpuTwo, zero, half } = outcomes
+    for (const { error } of [cpuTwo, zero, half]) assert.equal(error?.code, 'engine.threads-unsupported')
+  })
+
+  it('gives wasm as many threads as are asked for, another number each time if need be', () => {
+    const { wasmOne, wasmTwo, defaultTwo } = outcomes
+    assert.deepEqual(
+      [wasmOne, wasmTwo, defaultTwo].map(({ chosen }) => [chosen.name, chosen.threads]),
+      [
+        ['wasm', 1],
+        ['wasm', 2],
+        ['wasm', 2],
+      ],
+    )
   })
 
   it('does not take wasm for started when its files are missing', async () => {
@@ -203,7 +212,7 @@ describe('choice of the backend under Node', () => {
     assert.deepEqual([chosen.name, tfjsName], ['wasm', 'wasm'])
     assert.equal(report.versions.node, process.versions.node)
     assert.equal(report.versions.tfjs, tf.version.tfjs)
-    assert.equal(report.threads.wasm, 1)
+    assert.equal(report.threads.wasm, availableParallelism())
   })
 
   describe('with a native build in .native', () => {

@@ -15,7 +15,7 @@ for (const { describe, wasmPath, ...options } of calls) {
   const listeners = process.listenerCount('unhandledRejection')
   try {
     const report = describe === true ? await describeBackends(options) : undefined
-    const byPath = wasmPath === undefined ? undefined : await activateWasm({ wasmPath }, 'asked for')
+    const byPath = wasmPath === undefined ? undefined : await activateWasm(wasmPath, 'asked for')
     const chosen = report?.chosen ?? byPath ?? (await chooseBackend(options))
     const product = tf.tidy(() => {
       const rows = tf.tensor2d([1, 2, 3, 4], [2, 2])

@@ -30,7 +30,7 @@ export class GraphSegments implements SegmentRunner {
   constructor(
     private readonly runtime: GraphRuntime,
     private readonly model: GraphModel,
-    /** For rows that are not in step; the owner's. */
+    /** For rows that are not in step, and what is made once a source; the owner's. */
     private readonly eager: SegmentRunner,
   ) {}
 
@@ -61,6 +61,14 @@ export class GraphSegments implements SegmentRunner {
       return [{ key, value }]
     })
     return { hidden: states, logits, packed, present }
+  }
+
+  crossKeyValue(layer: number, states: tf.Tensor2D): KeyValue {
+    return this.eager.crossKeyValue(layer, states)
+  }
+
+  encoderLayers(hidden: tf.Tensor2D, bias: tf.Tensor4D): tf.Tensor2D {
+    return this.eager.encoderLayers(hidden, bias)
   }
 
   dispose(): void {

@@ -2,7 +2,7 @@
 // P new positions each, N = B * P, T positions with the new ones, M source positions, D model width, H heads, K head width.
 import type { LayerShape } from '../../../model/index.js'
 import type { Chunks } from '../../../protobuf/index.js'
-import type { PackedChoice } from '../exitChoice.js'
+import type { PackedChoice } from '../segmentExit.js'
 import { GraphBuilder, type ElementType } from './graphDef.js'
 
 /** Everything about a segment that its graph depends on; its weights are fed. */

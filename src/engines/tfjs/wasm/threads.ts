@@ -1,0 +1,85 @@
+// Threads that help with products, in memory that they share with tfjs's wasm backend.
+import { decodeModules, instantiate, type ModuleBytes } from './instantiate.js'
+import { HEAD, OPERATIONS, PACKED, THREADS } from './modules.js'
+
+/** What another thread is to do until it is ended. All of it can be sent to a worker. */
+export interface ThreadTask {
+  readonly memory: WebAssembly.Memory
+  /** To be instantiated as `instantiate` does; then `serve(job, patience)` is to be called, which does not return. */
+  readonly modules: ModuleBytes
+  /** Byte offset in the memory. */
+  readonly job: number
+  /** How often a thread looks for work before it sleeps. */
+  readonly patience: number
+}
+
+/** Threads that may help: how many work on a product, the caller's included, and what starts another one. */
+export interface Helpers {
+  readonly numThreads: number
+  /** The thread is to keep no process alive. */
+  start(task: ThreadTask): void
+}
+
+/** Kinds of products that threads share, by the kernel and its number: see scripts/wasm/kernels.ts. */
+export const KINDS = { multiplyPacked: 0, propose: 1 } as const
+export type ProductKind = keyof typeof KINDS
+
+/** A product of rows: byte offsets and strides of x and of what comes out, the matrix, and the parts that it falls into. */
+export interface SharedProduct {
+  readonly x: number
+  readonly xStride: number
+  readonly matrix: number
+  readonly out: number
+  readonly outStride: number
+  readonly rows: number
+  readonly depth: number
+  /** Groups of columns, or tokens of a part of the vocabulary. */
+  readonly groups: number
+  /** Of the matrix. */
+  readonly numBytes: number
+}
+
+/** A product's operands, as kernels take them. */
+export function operandsOf(product: SharedProduct): readonly number[] {
+  const { x, xStride, matrix, out, outStride, rows, depth } = product
+  return [x, xStride, matrix, out, outStride, rows, depth]
+}
+
+/** Bytes of a job, all of them zero before the first one. */
+export const JOB_BYTES = 64
+/** A product of a smaller matrix is done before another thread has looked. */
+const LEAST_BYTES = 1 << 17
+/** About as long as what a step does between two products and two tokens; a core that waits longer is better given back. */
+const PATIENCE = 20_000
+
+/** One job at a time, which a thread tells and others help with. Threads start at the first one. */
+export class SharedProducts {
+  private numStarted = 1
+  private readonly modules: ModuleBytes
+  private readonly multiplyShared: (job: number, ...operands: number[]) => void
+
+  /** @param job byte offset of JOB_BYTES in the memory, which nobody else uses */
+  constructor(
+    private readonly memory: WebAssembly.Memory,
+    private readonly job: number,
+  ) {
+    const texts = { packed: PACKED, operations: OPERATIONS, head: HEAD, threads: THREADS }
+    this.modules = decodeModules(texts, memory)
+    this.multiplyShared = instantiate(this.modules, memory).multiplyShared as typeof this.multiplyShared
+  }
+
+  /** Whether it is worth while. */
+  static suits({ groups, numBytes }: SharedProduct): boolean {
+    return groups > 1 && numBytes >= LEAST_BYTES
+  }
+
+  multiply(kind: ProductKind, product: SharedProduct, helpers: Helpers): void {
+    const { memory, modules, job } = this
+    for (; this.numStarted < helpers.numThreads; this.numStarted++) {
+      helpers.start({ memory, modules, job, patience: PATIENCE })
+    }
+    const { groups } = product
+    const share = Math.ceil(groups / helpers.numThreads)
+    this.multiplyShared(job, KINDS[kind], ...operandsOf(product), groups, share)
+  }
+}

@@ -1,0 +1,286 @@
+// Layers by kernels of our own, from the states that go in to an exit's logits, without a tensor between. A row's numbers do
+// not depend on the rows beside it, nor on the threads that help.
+import * as tf from '@tensorflow/tfjs'
+import type { ModelConfig } from '../../../config/index.js'
+import type { ExitChoice } from '../../../decoding/index.js'
+import { takeFirst } from '../../../model/index.js'
+import type {
+  EncoderLayerWeights,
+  FeedForwardWeights,
+  KeyValue,
+  LayerShape,
+  Linear,
+  SelfAttentionWeights,
+} from '../../../model/index.js'
+import type { CachedLayerWeights, EngineWeights } from '../decoderWeights.js'
+import type { PositionBias } from '../positionBias.js'
+import type { SegmentExit } from '../segmentExit.js'
+import type { SegmentGroup, SegmentInput, SegmentOutput, SegmentRunner } from '../segments.js'
+import { appendKeyValues, attend, splitHeads, type AttentionShape } from './attention.js'
+import { chooseOnWasm, readChosen } from './choice.js'
+import { currentKernels, LANES, type Kernels } from './kernels.js'
+import type { PackedMatrix } from './packedMatrix.js'
+import { FLOAT, rowsFrom, type Rows } from './rows.js'
+import { Workspace, type FeedForwardMatrices, type RowPass } from './workspace.js'
+
+/** From here on an encoder's attention is a matter of matrices, which tfjs multiplies faster. */
+const MAX_SOURCE_LENGTH = 96
+
+/** What is read, all of it the owner's; every matrix of a layer is packed. */
+export interface WasmModel {
+  readonly weights: EngineWeights
+  readonly bias: PositionBias
+  readonly shape: LayerShape
+}
+
+interface EncoderLayer extends FeedForwardMatrices {
+  readonly selfIn: PackedMatrix
+  readonly selfOut: PackedMatrix
+}
+
+interface DecoderLayer extends EncoderLayer {
+  readonly crossIn: PackedMatrix
+  readonly crossOut: PackedMatrix
+  readonly keyValue: PackedMatrix
+}
+
+/** The kernels that {@link WasmSegments} of a model would run; undefined where there are none for it. */
+export function kernelsFor({ dKv, dFf, feedForward }: ModelConfig): Kernels | undefined {
+  const isWhole = (width: number) => width % LANES === 0
+  const fits = isWhole(dKv) && (feedForward !== 'gated-gelu' || isWhole(dFf))
+  return fits ? currentKernels() : undefined
+}
+
+/** Owns its workspace, not the weights. */
+export class WasmSegments implements SegmentRunner {
+  private readonly encoder: readonly EncoderLayer[]
+  private readonly decoder: readonly DecoderLayer[]
+  private readonly headWidth: number
+  private readonly workspace: Workspace
+
+  constructor(
+    private readonly kernels: Kernels,
+    private readonly model: WasmModel,
+    /** For long sources; the owner's. */
+    private readonly eager: SegmentRunner,
+  ) {
+    const { weights, shape } = model
+    this.encoder = weights.encoder.layers.map(encoderLayer)
+    this.decoder = weights.decoder.layers.map(decoderLayer)
+    const matrices = [this.encoder[0], this.decoder[0]].flatMap(
+      (layer) => Object.values(layer) as PackedMatrix[],
+    )
+    this.headWidth = this.decoder[0].selfOut.shape[0] / shape.numHeads
+    this.workspace = new Workspace(kernels, {
+      width: weights.embedding.shape[1],
+      widest: Math.max(...matrices.map(({ stride }) => stride)),
+      ...shape,
+    })
+  }
+
+  run({ from, to, hidden, groups, exit }: SegmentInput): SegmentOutput {
+    const layers = this.decoder.slice(from, to)
+    // Those that are made now take the workspace before the pass does.
+    const lengths = groups.flatMap(({ first, numPositions, memory }) => [
+      first + numPositions,
+      ...layers.map((_, i) => memory.at(from + i).key.shape[2]),
+    ])
+    const pass = this.workspace.begin(hidden.shape[0], Math.max(...lengths))
+    pass.load(hidden)
+    const present = layers.map((layer, i) => this.decoderLayer(pass, layer, { groups, from, index: i }))
+    const output = { hidden: pass.states(), present }
+    return exit ? { ...output, ...this.exit(pass.normedStates(), exit) } : output
+  }
+
+  crossKeyValue(layer: number, states: tf.Tensor2D): KeyValue {
+    const { kernels, headWidth } = this
+    const { numHeads } = this.model.shape
+    const [length, width] = states.shape
+    const pass = this.workspace.begin(length, 0)
+    const projected = pass.multiply(this.decoder[layer].keyValue, { at: kernels.at(states), stride: width })
+    const shape = { batch: 1, numHeads, headWidth, numPositions: length }
+    const [key, value] = [0, 1].map((part) => {
+      const tensor = kernels.make<tf.Tensor4D>([1, numHeads, length, headWidth])
+      splitHeads(kernels, shape, { from: projected, part, to: kernels.at(tensor), length })
+      return tensor
+    })
+    return { key, value }
+  }
+
+  encoderLayers(hidden: tf.Tensor2D, bias: tf.Tensor4D): tf.Tensor2D {
+    const [length] = hidden.shape
+    if (length > MAX_SOURCE_LENGTH) return this.eager.encoderLayers(hidden, bias)
+    const { kernels, headWidth } = this
+    const { numHeads } = this.model.shape
+    const shape = { batch: 1, numHeads, headWidth, numPositions: length }
+    const pass = this.workspace.begin(length, length)
+    pass.load(hidden)
+    const cache = kernels.make<tf.Tensor>([2, numHeads, length, headWidth])
+    const memory = { key: kernels.at(cache), value: kernels.at(cache) + (FLOAT * cache.size) / 2 }
+    const biasAt = kernels.at(bias)
+    for (const layer of this.encoder) {
+      const projected = pass.multiplyNormed(layer.selfIn)
+      appendKeyValues(kernels, shape, { projected, past: undefined, length, present: memory })
+      const attended = pass.inner(layer.selfOut.shape[0])
+      attend(kernels, shape, {
+        queries: projected,
+        attended,
+        memory: { ...memory, length, batch: 1 },
+        biasOf: (_, head, position) => biasAt + FLOAT * (head * length + position) * length,
+        scores: pass.scores,
+      })
+      pass.addProduct(layer.selfOut, attended)
+      pass.feedForward(layer)
+    }
+    return pass.states()
+  }
+
+  dispose(): void {
+    this.workspace.dispose()
+  }
+
+  /** A layer over all rows; keys and values of all positions, by group. */
+  private decoderLayer(
+    pass: RowPass,
+    layer: DecoderLayer,
+    {
+      groups,
+      from,
+      index,
+    }: { readonly groups: readonly SegmentGroup[]; readonly from: number; readonly index: number },
+  ): KeyValue[] {
+    const { kernels } = this
+    const { scores } = pass
+    const attended = pass.inner(layer.selfOut.shape[0])
+    const projected = pass.multiplyNormed(layer.selfIn)
+    const present: KeyValue[] = []
+    this.byGroup(groups, (group, shape, start) => {
+      const queries = rowsFrom(projected, start)
+      const own = this.extend(group, shape, { projected: queries, past: group.past(index) })
+      present.push(own.present)
+      const biasOf = this.selfBias(group)
+      attend(kernels, shape, {
+        queries,
+        attended: rowsFrom(attended, start),
+        memory: own.memory,
+        biasOf,
+        scores,
+      })
+    })
+    pass.addProduct(layer.selfOut, attended)
+    const queries = pass.multiplyNormed(layer.crossIn)
+    this.byGroup(groups, (group, shape, start) => {
+      attend(kernels, shape, {
+        queries: rowsFrom(queries, start),
+        attended: rowsFrom(attended, start),
+        ...this.crossMemory(group, from + index),
+        scores,
+      })
+    })
+    pass.addProduct(layer.crossOut, attended)
+    pass.feedForward(layer)
+    return present
+  }
+
+  /** The group's keys and values with those of the new positions. */
+  private extend(
+    { first, numPositions }: SegmentGroup,
+    shape: AttentionShape,
+    { projected, past }: { readonly projected: Rows; readonly past: KeyValue | undefined },
+  ) {
+    const { kernels } = this
+    const length = first + numPositions
+    const sizes = [shape.batch, shape.numHeads, length, shape.headWidth]
+    const [key, value] = [kernels.make<tf.Tensor4D>(sizes), kernels.make<tf.Tensor4D>(sizes)]
+    const present = this.placesOf({ key, value })
+    appendKeyValues(kernels, shape, { projected, past: past && this.placesOf(past), length, present })
+    return { present: { key, value }, memory: { ...present, length, batch: shape.batch } }
+  }
+
+  /** What a group's cross-attention reads, and what is added to its scores. */
+  private crossMemory({ memory }: SegmentGroup, layer: number) {
+    const keyValue = memory.at(layer)
+    const [batch, , length] = keyValue.key.shape
+    const { bias } = memory
+    const biasAt = bias ? this.kernels.at(bias) : 0
+    const biasStride = bias && bias.shape[0] > 1 ? FLOAT * length : 0
+    return {
+      memory: { ...this.placesOf(keyValue), length, batch },
+      biasOf: (row: number) => biasAt + biasStride * row,
+    }
+  }
+
+  /** Position bias and causal mask lie in the lower right corner of a block [1, H, R, C]. */
+  private selfBias({ first, numPositions }: SegmentGroup) {
+    const block = this.model.bias.block(first, numPositions)
+    const [, , numRows, numColumns] = block.shape
+    const at = this.kernels.at(block)
+    const [top, left] = [numRows - numPositions, numColumns - first - numPositions]
+    return (_row: number, head: number, position: number) =>
+      at + FLOAT * ((head * numRows + top + position) * numColumns + left)
+  }
+
+  /** Of normed states [N, D]. */
+  private exit(normed: tf.Tensor2D, exit: SegmentExit): Omit<SegmentOutput, 'hidden' | 'present'> {
+    const { choice, wantsLogits } = exit
+    if (choice === undefined || wantsLogits) return { logits: this.logits(normed) }
+    const rows = Array.from({ length: normed.shape[0] }, (_, n) => n)
+    const proposed = this.model.weights.exit.proposal?.choose(normed, exit) ?? []
+    const open = rows.filter((n) => !proposed[n])
+    if (open.length === 0) return { choices: proposed as ExitChoice[] }
+    const isWhole = open.length === rows.length
+    const logits = this.logits(isWhole ? normed : tf.concat(open.map((n) => takeFirst(normed, n, 1))))
+    const chosen = chooseOnWasm(logits)
+    if (!chosen) return { logits }
+    const exact = readChosen(chosen, choice)
+    return { choices: rows.map((n) => proposed[n] ?? exact[open.indexOf(n)]) }
+  }
+
+  private logits(normed: tf.Tensor2D): tf.Tensor2D {
+    const { head } = this.model.weights.exit
+    return this.kernels.multiply(normed, head) ?? tf.matMul(normed, head)
+  }
+
+  private byGroup(
+    groups: readonly SegmentGroup[],
+    compute: (group: SegmentGroup, shape: AttentionShape, start: number) => void,
+  ): void {
+    const { headWidth } = this
+    const { numHeads } = this.model.shape
+    let start = 0
+    for (const group of groups) {
+      const { batch, numPositions } = group
+      compute(group, { batch, numHeads, headWidth, numPositions }, start)
+      start += batch * numPositions
+    }
+  }
+
+  private placesOf({ key, value }: KeyValue) {
+    return { key: this.kernels.at(key), value: this.kernels.at(value) }
+  }
+}
+
+const packed = (matrix: Linear) => matrix as PackedMatrix
+
+function commonParts(attention: SelfAttentionWeights, feedForward: FeedForwardWeights): EncoderLayer {
+  return {
+    selfIn: packed(attention.queryKeyValue),
+    selfOut: packed(attention.output),
+    feedIn: packed(feedForward.input),
+    feedOut: packed(feedForward.output),
+  }
+}
+
+function encoderLayer({ attention, feedForward }: EncoderLayerWeights): EncoderLayer {
+  return commonParts(attention, feedForward)
+}
+
+function decoderLayer(layer: CachedLayerWeights): DecoderLayer {
+  const { selfAttention, crossAttention, feedForward, keyValue } = layer
+  return {
+    ...commonParts(selfAttention, feedForward),
+    crossIn: packed(crossAttention.query),
+    crossOut: packed(crossAttention.output),
+    keyValue: packed(keyValue),
+  }
+}

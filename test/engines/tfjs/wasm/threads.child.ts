@@ -1,0 +1,59 @@
+// Run as a child by threads.test.ts: products by several threads, beside those by one; prints what came of them, and ends by
+// itself, though the other threads never do.
+import * as tf from '@tensorflow/tfjs'
+import { chooseBackend } from '../../../../src/engines/tfjs/backend.node.js'
+import { currentKernels } from '../../../../src/engines/tfjs/wasm/kernels.js'
+import { PackedMatrix } from '../../../../src/engines/tfjs/wasm/packedMatrix.js'
+import { Random } from '../../../../src/random.js'
+
+const [sizes, ...counts] = process.argv.slice(2)
+const [numThreads, numProducts, pauses] = counts.map(Number)
+await chooseBackend({ backend: 'wasm', threads: numThreads })
+const kernels = currentKernels()!
+const { help } = kernels
+let numStarted = 0
+const counted = {
+  numThreads,
+  start: (...task: Parameters<NonNullable<typeof help>['start']>) => {
+    numStarted++
+    help!.start(...task)
+  },
+}
+const random = new Random(1)
+const normal = (...shape: [number, number]): tf.Tensor2D =>
+  tf.tensor2d(
+    Float32Array.from({ length: shape[0] * shape[1] }, () => random.normal()),
+    shape,
+  )
+const large = [
+  [192, 576],
+  [448, 192],
+  [512, 700],
+]
+const small = [
+  [64, 40],
+  [64, 256],
+]
+const matrices = (sizes === 'small' ? small : [...large, ...small]).map(([depth, width]) => {
+  const matrix = normal(depth, width)
+  return {
+    depth,
+    packed: new PackedMatrix(kernels, { shape: [depth, width], data: matrix.dataSync() as Float32Array }),
+  }
+})
+let numDifferent = 0
+for (let i = 0; i < numProducts; i++) {
+  const { depth, packed } = matrices[i % matrices.length]
+  const x = normal(1 + random.integer(5), depth)
+  tf.tidy(() => {
+    kernels.help = undefined
+    const alone = packed.multiply(x).dataSync()
+    kernels.help = counted
+    const together = packed.multiply(x).dataSync()
+    if (alone.some((value, at) => !Object.is(value, together[at]))) numDifferent++
+  })
+  x.dispose()
+  // Long enough for the others to fall asleep now and then.
+  if (pauses > 0 && i % 50 === 0) await new Promise((resolve) => setTimeout(resolve, pauses))
+}
+console.log(JSON.stringify({ numStarted, numDifferent }))

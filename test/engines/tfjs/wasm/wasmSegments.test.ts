@@ -1,0 +1,178 @@
+// Layers by kernels of our own on wasm: the numbers that one operation after the other gives; and a row's do not depend on
+// what is beside it.
+import assert from 'node:assert/strict'
+import * as tf from '@tensorflow/tfjs'
+import { decodeOne, full } from '../../../../src/decoding/index.js'
+import { chooseBackend } from '../../../../src/engines/tfjs/backend.node.js'
+import { createTfjsEngine } from '../../../../src/engines/tfjs/engine.js'
+import type { SegmentGroup, SegmentRunner } from '../../../../src/engines/tfjs/segments.js'
+import { kernelsFor, WasmSegments } from '../../../../src/engines/tfjs/wasm/wasmSegments.js'
+import { readParityModel } from '../../../golden/parity.js'
+import {
+  distance,
+  distanceOf,
+  passes,
+  randomGroup,
+  randomTensors,
+  runBothWays,
+  withWays,
+  type Model,
+  type RunnerModel,
+  type Ways,
+} from '../segmentPasses.js'
+
+const bitsOf = (x: tf.Tensor) => new Uint32Array((x.dataSync() as Float32Array).slice().buffer)
+
+const names = ['free-v10', 'free-v11', 'asymmetric', 'v10', 'v11']
+
+describe('layers by kernels on wasm', () => {
+  before(() => chooseBackend({ backend: 'wasm' }))
+
+  const withKernels = (model: Model, use: (ways: Ways) => void) => {
+    const kernels = kernelsFor(model.config)!
+    const make = (own: RunnerModel, eager: SegmentRunner) => new WasmSegments(kernels, own, eager)
+    const before = tf.memory().numTensors
+    withWays(model, { kernels, make }, use)
+    assert.equal(tf.memory().numTensors, before)
+  }
+
+  for (const name of names) {
+    const model = readParityModel(name, 1)
+    const { config } = model
+
+    for (const [what, pass] of Object.entries(passes)) {
+      it(`${name}: ${what}`, () => {
+        let largest = 0
+        withKernels(model, (ways) => {
+          runBothWays(ways, config, [randomGroup(config, pass)], (actual, expected) => {
+            largest = Math.max(largest, distanceOf(actual, expected))
+          })
+        })
+        assert.ok(largest < 3e-6, `${largest}`)
+      })
+    }
+
+    it(`${name}: groups of rows that are not in step`, () => {
+      withKernels(model, (ways) => {
+        const random = randomTensors()
+        const groups = Object.values(passes).map((pass) => randomGroup(config, pass, random))
+        runBothWays(ways, config, groups, (actual, expected) => {
+          assert.ok(distanceOf(actual, expected) < 3e-6)
+        })
+      })
+    })
+
+    it(`${name}: what cross-attention reads, and the encoder, of short sources and long ones`, () => {
+      withKernels(model, ({ own, eager }) => {
+        const random = randomTensors()
+        for (const length of [1, 2, 5, 16, 31, 96, 97, 130]) {
+          const states = random<tf.Tensor2D>(length, config.dModel)
+          for (let layer = 0; layer < config.decoderLayers; layer++) {
+            const [actual, expected] = [own, eager].map((way) => way.crossKeyValue(layer, states))
+            assert.ok(distance(actual.key, expected.key) < 3e-6)
+            assert.ok(distance(actual.value, expected.value) < 3e-6)
+          }
+          const bias = random<tf.Tensor4D>(1, config.numHeads, length, length)
+          assert.ok(distance(own.encoderLayers(states, bias), eager.encoderLayers(states, bias)) < 3e-6)
+        }
+      })
+    })
+  }
+
+  for (const name of ['free-v10', 'free-v11']) {
+    const model = readParityModel(name, 1)
+    const { config } = model
+
+    it(`${name}: rows side by side give each to the last bit what it gives alone`, () => {
+      withKernels(model, ({ own }) => {
+        const [rows, positions, past] = [3, 2, 5]
+        const pass = { rows, positions, past, memories: 'own', isMasked: true } as const
+        const together = randomGroup(config, pass)(0)
+        const hidden = randomTensors()<tf.Tensor2D>(rows * positions, config.dModel)
+        const segment = {
+          from: 0,
+          to: config.decoderLayers,
+          exit: { choice: 'probabilities', wantsLogits: false },
+        } as const
+        const whole = own.run({ ...segment, hidden, groups: [together] })
+        for (let row = 0; row < rows; row++) {
+          const of = <T extends tf.Tensor>(x: T): T => tf.slice(x, [row], [1]) as tf.Tensor as T
+          const alone: SegmentGroup = {
+            ...together,
+            batch: 1,
+            past: (layer) => {
+              const { key, value } = together.past(layer)!
+              return { key: of(key), value: of(value) }
+            },
+            memory: {
+              bias: together.memory.bias,
+              at: (layer) => {
+                const { key, value } = together.memory.at(layer)
+                return { key: of(key), value: of(value) }
+              },
+            },
+          }
+          const start = row * positions
+          const own1 = own.run({
+            ...segment,
+            hidden: tf.slice(hidden, [start, 0], [positions, -1]),
+            groups: [alone],
+          })
+          assert.deepEqual(bitsOf(own1.hidden), bitsOf(tf.slice(whole.hidden, [start, 0], [positions, -1])))
+          assert.deepEqual(own1.choices, whole.choices!.slice(start, start + positions))
+        }
+      })
+    })
+
+    it(`${name}: positions at once give each to the last bit what it gives one by one`, () => {
+      withKernels(model, ({ own }) => {
+        const positions = 4
+        const pass = { rows: 1, positions, past: 3, memories: 'own', isMasked: false } as const
+        const group = randomGroup(config, pass)(0)
+        const hidden = randomTensors()<tf.Tensor2D>(positions, config.dModel)
+        const segment = {
+          from: 0,
+          to: config.decoderLayers,
+          exit: { choice: undefined, wantsLogits: true },
+        } as const
+        const whole = own.run({ ...segment, hidden, groups: [group] })
+        let past = group.past
+        for (let n = 0; n < positions; n++) {
+          const one = { ...group, numPositions: 1, first: group.first + n, past }
+          const { present, ...output } = own.run({
+            ...segment,
+            hidden: tf.slice(hidden, [n, 0], [1, -1]),
+            groups: [one],
+          })
+          for (const part of ['hidden', 'logits'] as const) {
+            assert.deepEqual(bitsOf(output[part]!), bitsOf(tf.slice(whole[part]!, [n, 0], [1, -1])), part)
+          }
+          past = (layer) => present[layer][0]
+        }
+      })
+    })
+  }
+
+  it('a state that is no number spoils no later pass', () => {
+    // Model widths that leave room in a row, where it might stay.
+    const model = readParityModel('asymmetric', 1)
+    withKernels(model, ({ own }) => {
+      const pass = { rows: 1, positions: 1, past: 0, memories: 'shared', isMasked: false } as const
+      const groups = [randomGroup(model.config, pass)(0)]
+      const states = randomTensors()<tf.Tensor2D>(1, model.config.dModel)
+      const segment = { from: 0, to: 1, exit: { choice: undefined, wantsLogits: true }, groups } as const
+      const before = bitsOf(own.run({ ...segment, hidden: states }).logits!)
+      const spoiled = own.run({ ...segment, hidden: tf.mul(states, NaN) })
+      assert.ok(spoiled.logits!.dataSync().every(Number.isNaN))
+      assert.deepEqual(bitsOf(own.run({ ...segment, hidden: states }).logits!), before)
+    })
+  })
+
+  it('serve an engine whose heads have whole vectors, and no other', async () => {
+    assert.equal(kernelsFor(readParityModel('mt5', 1).config), undefined)
+    const engine = createTfjsEngine(readParityModel('free-v10', 2))
+    const { tokens } = await decodeOne(engine, [5, 9, 1], { policy: full(), maxNewTokens: 3 })
+    assert.equal(tokens.length, 3)
+    engine.dispose()
+  })
+})
