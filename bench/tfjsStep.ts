@@ -1,5 +1,5 @@
 // Time of a decoding step at T5-small's shape, batch of one: this engine's `full` beside a naive cached loop of plain
-// tf operations, in alternating rounds. tsx bench/tfjsStep.ts <wasm|node> [rounds] [tokens].
+// tf operations, in alternating rounds. tsx bench/tfjsStep.ts <wasm|node> [rounds] [threads] [tokens].
 // Random weights; all must emit the same tokens. Prints the rounds' median wall and CPU time a token, encoder apart, and
 // the ratios. CPU time is the better measure where other work shares the cores.
 import * as tf from '@tensorflow/tfjs'
@@ -12,8 +12,8 @@ import type { HostWeights } from '../src/model/index.js'
 import { Random } from '../src/random.js'
 import { shapeConfig } from './decode/shapes.js'
 
-const [backend = 'wasm', rounds = '5', numTokens = '64'] = process.argv.slice(2)
-const chosen = await chooseBackend({ backend: backend as BackendName })
+const [backend = 'wasm', rounds = '5', threads = '1', numTokens = '64'] = process.argv.slice(2)
+const chosen = await chooseBackend({ backend: backend as BackendName, threads: Number(threads) })
 const config = shapeConfig('t5-small')
 const weights = initialWeights(config, 1)
 // A fresh model repeats one token, as the tied head prefers what was put in: layers that say more make it vary.

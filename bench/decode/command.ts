@@ -58,7 +58,7 @@ const schema = z
       .array(positive)
       .min(1)
       .default([2])
-      .describe('numbers of threads of onnx and tfjs:node; wasm has one')
+      .describe('numbers of threads of an operation; tfjs takes the first')
       .meta(numbers),
     policies: z
       .array(z.enum(BENCH_POLICIES))

@@ -13,13 +13,13 @@ interface Part {
 const PARTS: readonly Part[] = [
   { name: ({ model }) => model, common: (model) => model },
   { name: ({ engine }) => engine.replace('tfjs:', ''), common: (engine) => engine },
-  // tfjs has one precision, and wasm one thread.
+  // tfjs has one precision.
   {
     name: ({ engine, dtype }) => (engine === 'onnx' ? dtype : ''),
     common: (dtype) => `onnx in ${dtype}`,
   },
   {
-    name: ({ engine, threads }) => (engine === 'tfjs:wasm' ? '' : `${threads}t`),
+    name: ({ threads }) => `${threads}t`,
     common: (threads) => `threads: ${threads.slice(0, -1)}`,
   },
   { name: ({ batchSize }) => `b${batchSize}`, common: (size) => `batch size ${size.slice(1)}` },

@@ -21,7 +21,7 @@ export interface EnginePlan {
   readonly leftOut: readonly string[]
 }
 
-/** All combinations that can be had in one process. tfjs computes in float32; wasm has one thread. */
+/** All combinations that can be had in one process. tfjs computes in float32. */
 export function planEngines(options: {
   readonly engines: readonly EngineTarget[]
   readonly dtypes: readonly EngineDtype[]
@@ -39,7 +39,7 @@ export function planEngines(options: {
       leftOut.push(`${target}: computes in float32 only`)
       continue
     }
-    const [first, ...others] = target === 'tfjs:wasm' ? [1] : threads
+    const [first, ...others] = threads
     engines.push({ target, dtype: 'float32', threads: first })
     for (const count of others) {
       leftOut.push(`${target} with threads ${count}: a process has one number of them, here ${first}`)

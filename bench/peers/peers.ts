@@ -22,8 +22,6 @@ export interface Peer {
   readonly isFloat32: boolean
   /** Whether it can exit early. */
   readonly hasExits: boolean
-  /** Threads that it can use at most; neutral: Infinity. */
-  readonly maxThreads: number
   /** Makes what the worker needs, and says how to start it. Throws what environments and conversions throw. */
   prepare(subject: Pick<Subject, 'folder' | 'key'>, log: (line: string) => void): Promise<PreparedPeer>
 }
@@ -98,8 +96,6 @@ function ours(engine: 'onnx' | 'tfjs', variant: string): Peer {
   return {
     ...peer(`${engine}-${variant}`, dtype === 'float32'),
     hasExits: true,
-    // Under Node its wasm backend has no threads.
-    maxThreads: variant === 'wasm' ? 1 : Infinity,
     async prepare({ folder }) {
       const load = { model: folder, dtype, engine, ...(isTfjs && { backend: variant }) }
       return { launch: { program: process.execPath, words }, load }
@@ -108,7 +104,7 @@ function ours(engine: 'onnx' | 'tfjs', variant: string): Peer {
 }
 
 function peer(name: string, isFloat32: boolean): Omit<Peer, 'prepare'> {
-  return { name, isFloat32, hasExits: false, maxThreads: Infinity }
+  return { name, isFloat32, hasExits: false }
 }
 
 function made(key: string, name: string): string {

@@ -120,13 +120,13 @@ async function startWorkers(
 ): Promise<readonly Contestant[]> {
   const { subject, threads, options, leftOut, workers } = context
   const contestants: Contestant[] = []
-  for (const [{ name, hasExits, maxThreads }, { launch, load }] of prepared) {
+  for (const [{ name, hasExits }, { launch, load }] of prepared) {
     options.signal?.throwIfAborted()
     options.log(`${subject.name}, ${threads} threads: loading ${name}`)
     await orLeaveOut(name, leftOut, async () => {
       const worker = new PeerWorker({ name, ...launch }, TIMEOUT_MS)
       workers.push(worker)
-      const loaded = await worker.load({ ...load, threads: Math.min(threads, maxThreads) })
+      const loaded = await worker.load({ ...load, threads })
       const full = { name, peer: name, worker, loaded }
       contestants.push(full)
       if (!hasExits || !subject.texts) return

@@ -20,6 +20,7 @@ describe('engines to measure', () => {
       ],
     )
     assert.deepEqual(everything.leftOut, [
+      'tfjs:wasm with threads 2: a process has one number of them, here 1',
       'tfjs:node with threads 2: a process has one number of them, here 1',
     ])
     const none = planEngines({ engines: ['tfjs:wasm'], dtypes: ['q4'], threads: [2] })

@@ -50,7 +50,7 @@ export const JOB_BYTES = 64
 /** A product of a smaller matrix is done before another thread has looked. */
 const LEAST_BYTES = 1 << 17
 /** About as long as what a step does between two products and two tokens; a core that waits longer is better given back. */
-const PATIENCE = 20_000
+const PATIENCE = 60_000
 
 /** One job at a time, which a thread tells and others help with. Threads start at the first one. */
 export class SharedProducts {
