@@ -24,6 +24,7 @@ export async function calibrateOn(options: CalibrateOnOptions): Promise<Calibrat
     ...loop,
     policy: free(createCalibrator(calibrator, calibratorOptions)),
     flushAtEnd: true,
+    exactConfidence: true,
     signal,
     onResult: (result, index) => {
       for (const { confidence, agree } of result.evidence) evidence.push({ confidence, agree })

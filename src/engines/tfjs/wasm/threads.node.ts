@@ -37,4 +37,6 @@ export function startThread(task: ThreadTask): void {
     name: 'shallowdeep products',
   })
   worker.unref()
+  // Where one cannot run, whoever told a job does it alone.
+  worker.on('error', () => {})
 }

@@ -5,7 +5,8 @@ import * as tf from '@tensorflow/tfjs'
 import { decodeOne, full } from '../../../../src/decoding/index.js'
 import { chooseBackend } from '../../../../src/engines/tfjs/backend.node.js'
 import { createTfjsEngine } from '../../../../src/engines/tfjs/engine.js'
-import type { SegmentGroup, SegmentRunner } from '../../../../src/engines/tfjs/segments.js'
+import { EagerSegments } from '../../../../src/engines/tfjs/segments.js'
+import type { SegmentGroup } from '../../../../src/engines/tfjs/segments.js'
 import { kernelsFor, WasmSegments } from '../../../../src/engines/tfjs/wasm/wasmSegments.js'
 import { readParityModel } from '../../../golden/parity.js'
 import {
@@ -30,7 +31,9 @@ describe('layers by kernels on wasm', () => {
 
   const withKernels = (model: Model, use: (ways: Ways) => void) => {
     const kernels = kernelsFor(model.config)!
-    const make = (own: RunnerModel, eager: SegmentRunner) => new WasmSegments(kernels, own, eager)
+    // As in an engine, where long sources go operation by operation over packed matrices.
+    const make = (own: RunnerModel) =>
+      new WasmSegments(kernels, own, new EagerSegments(own.weights, own.bias, own.shape))
     const before = tf.memory().numTensors
     withWays(model, { kernels, make }, use)
     assert.equal(tf.memory().numTensors, before)
