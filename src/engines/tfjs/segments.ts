@@ -1,5 +1,5 @@
 // How a pass goes through a segment's layers and its exit: what goes in, what comes out, and the way of one operation after
-// the other, which every backend has. graph/ has another.
+// the other, which every backend has. graph/ and wasm/ have others.
 import type * as tf from '@tensorflow/tfjs'
 import type { ExitChoice } from '../../decoding/index.js'
 import { crossKeyValue, decoderLayer, encoderLayer, exitLogits } from '../../model/index.js'

@@ -72,12 +72,11 @@ export class TfjsSession implements DecoderSession {
     const groups = this.groupsOf(rows, segment)
     const choices = new Map<number, ExitChoice[]>()
     const found = groups.length === 0 ? undefined : this.pass(groups, segment, { features: exit, settles })
-    if (found) {
-      const all = Array.isArray(found) ? found : await this.read(found, exit!)
-      let start = 0
-      for (const { rows, numPositions } of groups) {
-        for (const row of rows) choices.set(row, all.slice(start, (start += numPositions)))
-      }
+    // Awaited also where nothing is to be read: an abort that comes while the promise is open must be seen.
+    const all = await (found && !Array.isArray(found) ? this.read(found, exit!) : found)
+    let start = 0
+    for (const { rows, numPositions } of all ? groups : []) {
+      for (const row of rows) choices.set(row, all!.slice(start, (start += numPositions)))
     }
     signal?.throwIfAborted()
     return rows.map((row) => choices.get(row) ?? [])

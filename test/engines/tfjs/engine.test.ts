@@ -358,6 +358,22 @@ describe('the tfjs engine', () => {
       assert.equal(tf.memory().numTensors, before)
     })
 
+    it('a pass that is aborted while its promise is open rejects, whatever it is asked, and what it computed stays', async () => {
+      const encoded = await engine.encode([[5, 1]])
+      const session = encoded.open({ exits: [engine.info.decoderLayers] })
+      const reason = new Error('enough')
+      for (const exit of [undefined, [], ['probabilities'], ['entropy'], ['logits']] as const) {
+        session.push(0, 2)
+        const controller = new AbortController()
+        const running = session.run({ segment: 0, rows: [0], exit, signal: controller.signal })
+        controller.abort(reason)
+        await assert.rejects(running, (e) => e === reason)
+        assert.deepEqual(await session.run({ segment: 0, rows: [0], exit: [] }), [[]])
+      }
+      session.dispose()
+      encoded.dispose()
+    })
+
     it('a pass that throws leaves the session as it was', async () => {
       let isBroken = true
       const encoded = await engine.encode([[5, 1]])
