@@ -215,6 +215,8 @@ export class ProposalHead {
       mass += Math.exp(logit - first.logit) - proposed
       off -= proposed * (bound + bound * bound)
     }
+    // By rounding the others may come to less than nothing.
+    mass = Math.max(mass, known)
     off = Math.max(off, 0) + MASS_ROUNDING * mass
     const ratio = Math.exp(second.logit - first.logit)
     const choiceOf = (sum: number): ExitChoice => ({ token: first.token, top1: 1 / sum, top2: ratio / sum })

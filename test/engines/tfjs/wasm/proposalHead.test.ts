@@ -133,13 +133,20 @@ describe('tokens proposed by an 8-bit head on wasm', () => {
             const [low, high] = bounds.get(n)!
             for (const name of ['top1', 'top2'] as const) {
               assert.ok(low[name]! <= exact[name] && exact[name] <= high[name]!, `${name} ${exact[name]}`)
-              assert.ok(low[name]! <= choice[name]! && choice[name]! <= high[name]!)
-              assert.ok(Math.abs(choice[name]! - exact[name]) < 2e-3, `${choice[name]}, not ${exact[name]}`)
+              assert.ok(
+                low[name]! <= choice[name]! && choice[name]! <= high[name]!,
+                `${name} ${choice[name]}`,
+              )
+              assert.ok(Math.abs(choice[name]! - exact[name]) < 5e-3, `${choice[name]}, not ${exact[name]}`)
             }
           }
         })
       }),
-      { numRuns: 150 },
+      {
+        numRuns: 150,
+        // Where all but the best is next to nothing.
+        examples: [[{ depth: 64, vocabSize: 2592, rows: 1, seed: 13, scale: 2, twins: 'none' }]],
+      },
     )
     assert.ok(shown > 0.5 * asked, `${shown} of ${asked}`)
   })
@@ -261,7 +268,7 @@ describe('tokens proposed by an 8-bit head on wasm', () => {
             assert.deepEqual(result, rest)
             numShallow += result.exits.filter((exit) => exit === 'shallow').length
             for (const [at, confidence] of confidences.entries()) {
-              assert.ok(Math.abs(confidence! - expected[at]!) < 2e-3, `${confidence} ${expected[at]}`)
+              assert.ok(Math.abs(confidence! - expected[at]!) < 5e-3, `${confidence} ${expected[at]}`)
               assert.equal(confidence! > threshold, expected[at]! > threshold)
             }
             assert.deepEqual(
