@@ -52,7 +52,7 @@ const schema = z
       .array(z.enum(ENGINE_DTYPES))
       .min(1)
       .default([...ENGINE_DTYPES])
-      .describe(`of onnx: ${ENGINE_DTYPES.join(', ')}; tfjs computes in the first`)
+      .describe(`precisions, where an engine has them: ${ENGINE_DTYPES.join(', ')}`)
       .meta(names),
     threads: z
       .array(positive)

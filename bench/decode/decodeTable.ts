@@ -13,10 +13,10 @@ interface Part {
 const PARTS: readonly Part[] = [
   { name: ({ model }) => model, common: (model) => model },
   { name: ({ engine }) => engine.replace('tfjs:', ''), common: (engine) => engine },
-  // tfjs has one precision.
+  // Natively tfjs has one precision.
   {
-    name: ({ engine, dtype }) => (engine === 'onnx' ? dtype : ''),
-    common: (dtype) => `onnx in ${dtype}`,
+    name: ({ engine, dtype }) => (engine === 'tfjs:node' ? '' : dtype),
+    common: (dtype) => `in ${dtype}`,
   },
   {
     name: ({ threads }) => `${threads}t`,

@@ -1,6 +1,6 @@
 // What is measured together: engines from the options that name them, what cannot be had and why, and which of them are in
 // memory at the same time.
-import type { EngineDtype, PolicyName } from '../../src/config/index.js'
+import { ENGINE_DTYPES, type EngineDtype, type PolicyName } from '../../src/config/index.js'
 import type { EngineOptions } from '../../src/pipeline/index.node.js'
 
 /** Engines with what they compute on, as `--engines` takes them. */
@@ -21,7 +21,14 @@ export interface EnginePlan {
   readonly leftOut: readonly string[]
 }
 
-/** All combinations that can be had in one process. tfjs computes in float32. */
+/** Precisions in which each target computes. */
+const DTYPES: Readonly<Record<EngineTarget, readonly EngineDtype[]>> = {
+  'tfjs:wasm': ['float32', 'int8'],
+  'tfjs:node': ['float32'],
+  onnx: ENGINE_DTYPES,
+}
+
+/** All combinations that can be had in one process. */
 export function planEngines(options: {
   readonly engines: readonly EngineTarget[]
   readonly dtypes: readonly EngineDtype[]
@@ -31,17 +38,15 @@ export function planEngines(options: {
   const engines: EngineSpec[] = []
   const leftOut: string[] = []
   for (const target of options.engines) {
-    if (target === 'onnx') {
-      engines.push(...dtypes.flatMap((dtype) => threads.map((count) => ({ target, dtype, threads: count }))))
-      continue
-    }
-    if (!dtypes.includes('float32')) {
-      leftOut.push(`${target}: computes in float32 only`)
+    const own = dtypes.filter((dtype) => DTYPES[target].includes(dtype))
+    if (own.length === 0) {
+      leftOut.push(`${target}: computes in ${DTYPES[target].join(' and ')} only`)
       continue
     }
     const [first, ...others] = threads
-    engines.push({ target, dtype: 'float32', threads: first })
-    for (const count of others) {
+    const counts = target === 'onnx' ? threads : [first]
+    engines.push(...own.flatMap((dtype) => counts.map((count) => ({ target, dtype, threads: count }))))
+    for (const count of target === 'onnx' ? [] : others) {
       leftOut.push(`${target} with threads ${count}: a process has one number of them, here ${first}`)
     }
   }
@@ -51,7 +56,7 @@ export function planEngines(options: {
 /** What `openEngine` is to be asked for. */
 export function engineOptions({ target, dtype, threads }: EngineSpec): EngineOptions {
   if (target === 'onnx') return { engine: 'onnx', dtype, threads }
-  return { engine: 'tfjs', backend: target === 'tfjs:wasm' ? 'wasm' : 'node', threads }
+  return { engine: 'tfjs', backend: target === 'tfjs:wasm' ? 'wasm' : 'node', dtype, threads }
 }
 
 /** Copies of float32 weights that an engine comes to while it is made: graphs are built in memory before they are loaded. */
@@ -70,8 +75,9 @@ export function groupEngines(
   const groups: EngineSpec[][] = []
   for (const engine of engines) {
     const last = groups.at(-1)
-    const isSecondTfjs = engine.target !== 'onnx' && last?.some(({ target }) => target !== 'onnx')
-    if (last && last.length < most && !isSecondTfjs) last.push(engine)
+    const isOtherTfjs =
+      engine.target !== 'onnx' && last?.some(({ target }) => target !== 'onnx' && target !== engine.target)
+    if (last && last.length < most && !isOtherTfjs) last.push(engine)
     else groups.push([engine])
   }
   return groups

@@ -111,7 +111,13 @@ async function benchGroup(
           batches: own[i],
           full: own[baseline],
           of: { model: model.name, engine, dtype, threads, peakMegabytes },
-          setting: { config, dtype, sourceLength, gigabytesPerSecond: bandwidthOf(threads) },
+          setting: {
+            config,
+            dtype,
+            scales: engine === 'onnx' ? 'blocks' : 'columns',
+            sourceLength,
+            gigabytesPerSecond: bandwidthOf(threads),
+          },
           agreement: typeof cell.exits === 'number' ? options.agreement : 1,
         })
       })

@@ -1,6 +1,7 @@
 // Who takes part: for each, what computes, in which precision, and how its worker is started on a subject.
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { ENGINE_DTYPES, type EngineDtype } from '../../src/config/index.js'
 import { ShallowDeepError, suggestNearest } from '../../src/errors.js'
 import { peersFolder, makeOnce } from './cache.js'
 import {
@@ -16,7 +17,7 @@ import type { Launch } from './worker.js'
 
 /** Something that decodes. */
 export interface Peer {
-  /** `family-precision` or, of tfjs, `tfjs-backend`. */
+  /** `family-precision` or, of tfjs, `tfjs-backend`, in float32 where nothing else follows. */
   readonly name: string
   /** Whether outputs are to be the reference's, token for token. */
   readonly isFloat32: boolean
@@ -89,15 +90,18 @@ function transformersJs(dtype: string): Peer {
   }
 }
 
-function ours(engine: 'onnx' | 'tfjs', variant: string): Peer {
-  const isTfjs = engine === 'tfjs'
-  const dtype = isTfjs ? 'float32' : variant
+function ours(engine: 'onnx' | 'tfjs', variant: string, dtype: EngineDtype): Peer {
   const words = ['--import', 'tsx', fileURLToPath(new URL('./ours.ts', import.meta.url))]
   return {
     ...peer(`${engine}-${variant}`, dtype === 'float32'),
     hasExits: true,
     async prepare({ folder }) {
-      const load = { model: folder, dtype, engine, ...(isTfjs && { backend: variant }) }
+      const load = {
+        model: folder,
+        dtype,
+        engine,
+        ...(engine === 'tfjs' && { backend: variant.split('-')[0] }),
+      }
       return { launch: { program: process.execPath, words }, load }
     },
   }
@@ -124,11 +128,10 @@ export const PEERS: readonly Peer[] = [
   transformersJs('fp32'),
   transformersJs('q8'),
   transformersJs('q4'),
-  ours('onnx', 'float32'),
-  ours('onnx', 'int8'),
-  ours('onnx', 'q4'),
-  ours('tfjs', 'wasm'),
-  ours('tfjs', 'node'),
+  ...ENGINE_DTYPES.map((dtype) => ours('onnx', dtype, dtype)),
+  ours('tfjs', 'wasm', 'float32'),
+  ours('tfjs', 'wasm-int8', 'int8'),
+  ours('tfjs', 'node', 'float32'),
 ]
 
 /** Those that names name: a whole name, or a family (`onnx`). Throws `config.invalid-value` for what names none. */

@@ -1,5 +1,5 @@
 // The kernels behind src/engines/tfjs/wasm as WebAssembly text, and the modules that they become: products of a few rows with a
-// matrix, plain or packed, by one thread or several; what is added to them, the norm, attention, and an exit's choice.
+// matrix, plain, packed or in 8 bits, by one thread or several; what is added to them, the norm, attention, and an exit's choice.
 // `tsx scripts/wasm/build.ts` writes the modules; a test compares.
 import wabt from 'wabt'
 
@@ -150,32 +150,29 @@ function packedPart(rows: number, streams: number): string {
   )})`
 }
 
-/**
- * `multiplyPacked`: rows of x times a packed matrix, its groups from `$group` to before `$last`, all rows with one group
- * after the other.
- */
-function packedText(): string {
-  const most = PACKED_PARTS.at(-1)!.rows
-  const call = ({ rows, streams }: (typeof PACKED_PARTS)[number]) =>
-    times(
-      GROUP / 4 / streams,
-      (i) => `(call $rows${rows}
-        (local.get $at) (local.get $xStride)
-        (i32.add (local.get $w) (i32.mul (local.get $depth) (i32.const ${i * streams * LANES})))
-        (i32.add (local.get $to) (i32.const ${i * streams * LANES}))
-        (local.get $outStride) (local.get $depth))`,
-    )
+/** A part's call works on the group at `$w`, rows from `$at` and outputs from `$to`. */
+interface GroupwiseProduct<Part extends { readonly rows: number }> {
+  readonly name: string
+  /** By their rows, one after the other from 1 on. */
+  readonly parts: readonly Part[]
+  /** Of `$depth`. */
+  readonly groupBytes: string
+  call(part: Part): string
+}
+
+/** Rows of x times a matrix's groups from `$group` to before `$last`, all rows with one group after the other. */
+function byGroup<Part extends { readonly rows: number }>(product: GroupwiseProduct<Part>): string {
+  const { name, parts, groupBytes, call } = product
+  const largest = parts.at(-1)!
   const move = (name: string, size: string, by: number) =>
     `(local.set ${name} (i32.add (local.get ${name}) (i32.mul (local.get ${size}) (i32.const ${by}))))`
-  return `(module
-(import "tfjs" "memory" (memory 0 65536))
-${PACKED_PARTS.map(({ rows, streams }) => packedPart(rows, streams)).join('\n')}
-(func (export "multiplyPacked")
+  return `
+(func (export "${name}")
   (param $x i32) (param $xStride i32) (param $w i32) (param $out i32) (param $outStride i32)
   (param $rows i32) (param $depth i32) (param $group i32) (param $last i32)
-  (local $at i32) (local $to i32) (local $more i32)
-  (local.set $w (i32.add (local.get $w)
-    (i32.mul (i32.mul (local.get $group) (local.get $depth)) (i32.const ${FLOAT * GROUP}))))
+  (local $at i32) (local $to i32) (local $more i32) (local $groupBytes i32)
+  (local.set $groupBytes ${groupBytes})
+  (local.set $w (i32.add (local.get $w) (i32.mul (local.get $group) (local.get $groupBytes))))
   ${move('$out', '$group', FLOAT * GROUP)}
   (loop $nextGroup
     (local.set $at (local.get $x))
@@ -183,43 +180,182 @@ ${PACKED_PARTS.map(({ rows, streams }) => packedPart(rows, streams)).join('\n')}
     (local.set $more (local.get $rows))
     (block $few
       (loop $nextRows
-        (br_if $few (i32.lt_u (local.get $more) (i32.const ${most})))
-        ${call(PACKED_PARTS.at(-1)!)}
-        ${move('$at', '$xStride', most)}
-        ${move('$to', '$outStride', most)}
-        (local.set $more (i32.sub (local.get $more) (i32.const ${most})))
+        (br_if $few (i32.lt_u (local.get $more) (i32.const ${largest.rows})))
+        ${call(largest)}
+        ${move('$at', '$xStride', largest.rows)}
+        ${move('$to', '$outStride', largest.rows)}
+        (local.set $more (i32.sub (local.get $more) (i32.const ${largest.rows})))
         (br $nextRows)))
-    ${PACKED_PARTS.slice(0, -1)
-      .map((each) => `(if (i32.eq (local.get $more) (i32.const ${each.rows})) (then ${call(each)}))`)
+    ${parts
+      .slice(0, -1)
+      .map((part) => `(if (i32.eq (local.get $more) (i32.const ${part.rows})) (then ${call(part)}))`)
       .join('\n    ')}
-    ${move('$w', '$depth', FLOAT * GROUP)}
+    (local.set $w (i32.add (local.get $w) (local.get $groupBytes)))
     ${bump('$out', FLOAT * GROUP)}
-    (br_if $nextGroup (i32.lt_u (local.tee $group (i32.add (local.get $group) (i32.const 1))) (local.get $last))))))`
+    (br_if $nextGroup (i32.lt_u (local.tee $group (i32.add (local.get $group) (i32.const 1))) (local.get $last)))))`
 }
 
-/** Streams of an 8-bit head: each reads a part of the vocabulary, token after token. */
-const HEAD_STREAMS = 8
+/** `multiplyPacked`: rows of x times a packed matrix. */
+function packedText(): string {
+  return `(module
+(import "tfjs" "memory" (memory 0 65536))
+${PACKED_PARTS.map(({ rows, streams }) => packedPart(rows, streams)).join('\n')}
+${byGroup({
+  name: 'multiplyPacked',
+  parts: PACKED_PARTS,
+  groupBytes: `(i32.mul (local.get $depth) (i32.const ${FLOAT * GROUP}))`,
+  call: ({ rows, streams }) =>
+    times(
+      GROUP / 4 / streams,
+      (i) => `(call $rows${rows}
+        (local.get $at) (local.get $xStride)
+        (i32.add (local.get $w) (i32.mul (local.get $depth) (i32.const ${i * streams * LANES})))
+        (i32.add (local.get $to) (i32.const ${i * streams * LANES}))
+        (local.get $outStride) (local.get $depth))`,
+    ),
+})})`
+}
 
 /**
- * An 8-bit head, told by where its rows, their scales and how many tokens a part of the vocabulary has stand in `$head`.
- * Rows of x hold a scale, twelve bytes of nothing, and `$depth` 16-bit numbers, a multiple of 16.
- *
- * `propose`: logits of the tokens from `$token` to before `$last` of every part. Sums are of whole numbers, and exact.
- * `lowestBest`: of values each less a bound, the largest and the second largest. A bound is `$factor` times the token's
- * slack and `$rest`. `listAbove`: the tokens whose values with their bounds reach a limit, and how many; `$most` at most.
- * `massOf`: the sum of exp(value - `$best`), and how much it may be off. `column`: the exact logit of a token, added up as
- * products of plain and of packed matrices are.
+ * Rows of the left operand that go through an 8-bit matrix together, streams of it that are read side by side, and pairs of
+ * its rows that a turn takes.
+ */
+const QUANTISED_PARTS = [
+  { rows: 1, streams: 8, pairs: 2 },
+  { rows: 2, streams: 4, pairs: 2 },
+  { rows: 3, streams: 4, pairs: 1 },
+  { rows: 4, streams: 4, pairs: 1 },
+] as const
+
+/** Bytes before the numbers of a quantised row, and of a group's scales before its streams. */
+const [ROW_HEAD, SCALES] = [16, FLOAT * GROUP]
+
+/**
+ * Some rows times some streams of a group. A stream is four columns, two rows of them after another: what one
+ * instruction multiplies and adds in pairs, to four sums of whole numbers.
+ */
+function quantisedPart({ rows, streams, pairs }: (typeof QUANTISED_PARTS)[number]): string {
+  const each = (line: (row: number) => string) => times(rows, line)
+  const wide = (line: (stream: number) => string) => times(streams, line)
+  const deep = (line: (pair: number) => string) => times(pairs, line)
+  const next = (name: string, i: number, step: string) =>
+    `(local.set ${name}${i} (local.get ${name})) (local.set ${name} (i32.add (local.get ${name}) (local.get ${step})))`
+  const add = (m: number, s: number, p: number) =>
+    `(local.set $sum${m}_${s} (i32x4.add (local.get $sum${m}_${s})
+      (i32x4.dot_i16x8_s (local.get $v${m}_${p}) (local.get $weights))))`
+  return `
+(func $rows${rows}
+  (param $x i32) (param $xStride i32) (param $w i32) (param $scales i32) (param $out i32) (param $outStride i32)
+  (param $depth i32)
+  (local $end i32) (local $size i32) (local $weights v128)
+  ${wide((s) => `(local $w${s} i32)`)}
+  ${each((m) => `(local $x${m} i32) ${deep((p) => `(local $v${m}_${p} v128)`)} ${wide((s) => `(local $sum${m}_${s} v128)`)}`)}
+  (local.set $size (i32.mul (local.get $depth) (i32.const 4)))
+  (local.set $end (i32.add (local.get $x) (i32.mul (local.get $depth) (i32.const 2))))
+  ${wide((s) => next('$w', s, '$size'))}
+  ${each((m) => next('$x', m, '$xStride'))}
+  (loop $nextPairs
+    ${each((m) => `${deep((p) => `(local.set $v${m}_${p} (v128.load32_splat offset=${ROW_HEAD + 4 * p} (local.get $x${m})))`)} ${bump(`$x${m}`, 4 * pairs)}`)}
+    ${wide(
+      (s) => `${deep(
+        (p) => `(local.set $weights (v128.load8x8_s offset=${8 * p} (local.get $w${s})))
+      ${each((m) => add(m, s, p))}`,
+      )}
+      ${bump(`$w${s}`, 8 * pairs)}`,
+    )}
+    (br_if $nextPairs (i32.lt_u (local.get $x0) (local.get $end))))
+  (local.set $x0 (i32.sub (local.get $x0) (i32.mul (local.get $depth) (i32.const 2))))
+  ${each(
+    (m) => `(local.set $weights (v128.load32_splat (local.get $x0)))
+    (local.set $x0 (i32.add (local.get $x0) (local.get $xStride)))
+    ${wide(
+      (s) => `(v128.store offset=${LANES * s} (local.get $out)
+        (f32x4.mul (f32x4.convert_i32x4_s (local.get $sum${m}_${s}))
+          (f32x4.mul (local.get $weights) (v128.load offset=${LANES * s} (local.get $scales)))))`,
+    )}
+    (local.set $out (i32.add (local.get $out) (local.get $outStride)))`,
+  )})`
+}
+
+/**
+ * Each row of x [rows, depth] as 16-bit numbers, `$steps` the largest; before them a scale, and as squares added up the row
+ * itself and what the numbers are off by. `$depth` in floats, a multiple of four. A row that holds what is no number gets a
+ * scale that is none.
+ */
+const QUANTISE = `
+(func (export "quantise")
+  (param $x i32) (param $xStride i32) (param $out i32) (param $outStride i32) (param $rows i32) (param $depth i32)
+  (param $steps f32)
+  (local $at i32) (local $to i32) (local $end i32) (local $most v128) (local $scale v128) (local $inverse v128)
+  (local $number v128) (local $squares v128) (local $off v128)
+  (loop $nextRow
+    (local.set $at (local.get $x))
+    (local.set $to (i32.add (local.get $out) (i32.const ${ROW_HEAD})))
+    (local.set $end (i32.add (local.get $x) (i32.mul (local.get $depth) (i32.const ${FLOAT}))))
+    (local.set $most ${splat(0)})
+    (local.set $squares ${splat(0)})
+    (local.set $off ${splat(0)})
+    (loop $nextFour
+      (local.set $most (f32x4.max (local.get $most) (f32x4.abs (v128.load (local.get $at)))))
+      ${bump('$at', LANES)}
+      (br_if $nextFour (i32.lt_u (local.get $at) (local.get $end))))
+    (local.set $most (f32x4.splat (f32.max
+      (f32.max (f32x4.extract_lane 0 (local.get $most)) (f32x4.extract_lane 1 (local.get $most)))
+      (f32.max (f32x4.extract_lane 2 (local.get $most)) (f32x4.extract_lane 3 (local.get $most))))))
+    (local.set $scale (f32x4.div (local.get $most) (f32x4.splat (local.get $steps))))
+    (local.set $inverse (f32x4.div (f32x4.splat (local.get $steps)) (local.get $most)))
+    (local.set $at (local.get $x))
+    (loop $nextNumbers
+      (local.set $number (i32x4.trunc_sat_f32x4_s (f32x4.max (f32x4.splat (f32.neg (local.get $steps)))
+        (f32x4.min (f32x4.splat (local.get $steps))
+          (f32x4.nearest (f32x4.mul (v128.load (local.get $at)) (local.get $inverse)))))))
+      (v128.store64_lane 0 (local.get $to) (i16x8.narrow_i32x4_s (local.get $number) (local.get $number)))
+      (local.set $number (f32x4.sub (v128.load (local.get $at))
+        (f32x4.mul (f32x4.convert_i32x4_s (local.get $number)) (local.get $scale))))
+      (local.set $off (f32x4.add (local.get $off) (f32x4.mul (local.get $number) (local.get $number))))
+      (local.set $number (v128.load (local.get $at)))
+      (local.set $squares (f32x4.add (local.get $squares) (f32x4.mul (local.get $number) (local.get $number))))
+      ${bump('$at', LANES)}
+      ${bump('$to', 8)}
+      (br_if $nextNumbers (i32.lt_u (local.get $at) (local.get $end))))
+    (f32.store (local.get $out) (f32x4.extract_lane 0 (local.get $scale)))
+    (f32.store offset=4 (local.get $out) ${lanes('$squares')})
+    (f32.store offset=8 (local.get $out) ${lanes('$off')})
+    (local.set $x (i32.add (local.get $x) (local.get $xStride)))
+    (local.set $out (i32.add (local.get $out) (local.get $outStride)))
+    (br_if $nextRow (local.tee $rows (i32.sub (local.get $rows) (i32.const 1))))))`
+
+/** `multiplyQuantised`: quantised rows times an 8-bit matrix, as `quantise` makes them, times an 8-bit matrix. */
+function quantisedText(): string {
+  const streams = GROUP / 4
+  return `(module
+(import "tfjs" "memory" (memory 0 65536))
+${QUANTISED_PARTS.map(quantisedPart).join('\n')}
+${byGroup({
+  name: 'multiplyQuantised',
+  parts: QUANTISED_PARTS,
+  groupBytes: `(i32.add (i32.const ${SCALES}) (i32.mul (local.get $depth) (i32.const ${GROUP})))`,
+  call: ({ rows, streams: some }) =>
+    times(
+      streams / some,
+      (i) => `(call $rows${rows}
+        (local.get $at) (local.get $xStride)
+        (i32.add (i32.add (local.get $w) (i32.const ${SCALES})) (i32.mul (local.get $depth) (i32.const ${4 * i * some})))
+        (i32.add (local.get $w) (i32.const ${LANES * i * some}))
+        (i32.add (local.get $to) (i32.const ${LANES * i * some}))
+        (local.get $outStride) (local.get $depth))`,
+    ),
+})})`
+}
+
+/**
+ * What an exit's proposals take: of values each less a bound, the largest and the second largest (`lowestBest`). A bound is
+ * `$factor` times the token's slack and `$rest`. `listAbove`: the tokens whose values with their bounds reach a limit, and
+ * how many; `$most` at most. `massOf`: the sum of exp(value - `$best`), and how much it may be off. `column`: the exact
+ * logit of a token, added up as products of plain and of packed matrices are.
  */
 const headText = () => {
-  const wide = (line: (stream: number) => string) => times(HEAD_STREAMS, line)
   const bound = `(f32x4.add (local.get $rests) (f32x4.mul (local.get $factors) (v128.load (local.get $slack))))`
-  const dot = (s: number, half: number) =>
-    `(local.set $sum${s} (i32x4.add (local.get $sum${s})
-      (i32x4.dot_i16x8_s (local.get $x${half}) (v128.load8x8_s offset=${8 * half} (local.get $w${s})))))`
-  const whole = (s: number) => {
-    const lane = (i: number) => `(i32x4.extract_lane ${i} (local.get $sum${s}))`
-    return `(i32.add (i32.add ${lane(0)} ${lane(1)}) (i32.add ${lane(2)} ${lane(3)}))`
-  }
   const overAll = (body: string) => `
   (local.set $end (i32.add (local.get $values) (i32.mul (local.get $count) (i32.const ${FLOAT}))))
   (local.set $factors (f32x4.splat (local.get $factor)))
@@ -234,51 +370,6 @@ const headText = () => {
   return `(module
 (import "tfjs" "memory" (memory 0 65536))
 (import "operations" "exp" (func $exp (param v128) (result v128)))
-(func (export "propose")
-  (param $x i32) (param $xStride i32) (param $head i32) (param $out i32) (param $outStride i32)
-  (param $rows i32) (param $depth i32) (param $token i32) (param $last i32)
-  (local $part i32) (local $partBytes i32) (local $scales i32) (local $w i32) (local $row i32) (local $to i32)
-  (local $more i32) (local $at i32) (local $end i32) (local $x0 v128) (local $x1 v128)
-  ${wide((s) => `(local $w${s} i32) (local $sum${s} v128)`)}
-  (local.set $part (i32.mul (i32.load offset=8 (local.get $head)) (i32.const ${FLOAT})))
-  (local.set $partBytes (i32.mul (i32.load offset=8 (local.get $head)) (local.get $depth)))
-  (local.set $w (i32.add (i32.load (local.get $head)) (i32.mul (local.get $token) (local.get $depth))))
-  (local.set $scales (i32.add (i32.load offset=4 (local.get $head)) (i32.mul (local.get $token) (i32.const ${FLOAT}))))
-  (local.set $out (i32.add (local.get $out) (i32.mul (local.get $token) (i32.const ${FLOAT}))))
-  (loop $nextToken
-    (local.set $row (local.get $x))
-    (local.set $to (local.get $out))
-    (local.set $more (local.get $rows))
-    (loop $nextRow
-      ${wide(
-        (
-          s,
-        ) => `(local.set $w${s} ${s === 0 ? '(local.get $w)' : `(i32.add (local.get $w${s - 1}) (local.get $partBytes))`})
-      (local.set $sum${s} (v128.const i32x4 0 0 0 0))`,
-      )}
-      (local.set $at (i32.add (local.get $row) (i32.const 16)))
-      (local.set $end (i32.add (local.get $at) (i32.shl (local.get $depth) (i32.const 1))))
-      (loop $nextNumbers
-        (local.set $x0 (v128.load (local.get $at)))
-        (local.set $x1 (v128.load offset=16 (local.get $at)))
-        ${wide((s) => `${dot(s, 0)}\n${dot(s, 1)}\n${bump(`$w${s}`, 16)}`)}
-        ${bump('$at', 32)}
-        (br_if $nextNumbers (i32.lt_u (local.get $at) (local.get $end))))
-      (local.set $at (local.get $to))
-      (local.set $end (local.get $scales))
-      ${wide(
-        (s) => `(f32.store (local.get $at) (f32.mul (f32.convert_i32_s ${whole(s)})
-        (f32.mul (f32.load (local.get $row)) (f32.load (local.get $end)))))
-      (local.set $at (i32.add (local.get $at) (local.get $part)))
-      (local.set $end (i32.add (local.get $end) (local.get $part)))`,
-      )}
-      (local.set $row (i32.add (local.get $row) (local.get $xStride)))
-      (local.set $to (i32.add (local.get $to) (local.get $outStride)))
-      (br_if $nextRow (local.tee $more (i32.sub (local.get $more) (i32.const 1)))))
-    (local.set $w (i32.add (local.get $w) (local.get $depth)))
-    ${bump('$scales', FLOAT)}
-    ${bump('$out', FLOAT)}
-    (br_if $nextToken (i32.lt_u (local.tee $token (i32.add (local.get $token) (i32.const 1))) (local.get $last)))))
 (func (export "lowestBest") ${scan} (param $out i32)
   (local $end i32) (local $factors v128) (local $rests v128) (local $low v128) (local $first v128) (local $second v128)
   (local.set $first ${splat(-3e38)})
@@ -327,9 +418,9 @@ const headText = () => {
 /** Kinds of products that threads share, in the order of their numbers: the module and its function. */
 const KINDS = [
   ['packed', 'multiplyPacked'],
-  ['head', 'propose'],
+  ['quantised', 'multiplyQuantised'],
 ] as const
-/** What is told of one; the last is how many groups of columns, or tokens, a part has. */
+/** What is told of one; the last is how many groups a part has. */
 const OPERANDS = ['kind', 'x', 'xStride', 'w', 'out', 'outStride', 'rows', 'depth', 'groups', 'size'] as const
 /** Where it stands, in bytes from the job's start; `next`: job and parts still to be taken, `done`: parts that are done. */
 const JOB = Object.fromEntries(['next', 'done', ...OPERANDS].map((field, i) => [field, FLOAT * i]))
@@ -574,11 +665,12 @@ ${inPlace('add', '(param $y i32)', '(f32x4.add (v128.load (local.get $out)) (v12
 ${inPlace('relu', '', `(f32x4.max (v128.load (local.get $out)) ${splat(0)})`)}
 ${ATTEND}
 ${GATE}
-${CHOOSE})`
+${CHOOSE}
+${QUANTISE})`
 
 /** The modules' bytes, by the names that src/engines/tfjs/wasm/modules.ts gives them. */
 export async function kernelModules(): Promise<
-  Record<'PRODUCTS' | 'PACKED' | 'HEAD' | 'THREADS' | 'OPERATIONS', Uint8Array>
+  Record<'PRODUCTS' | 'PACKED' | 'QUANTISED' | 'HEAD' | 'THREADS' | 'OPERATIONS', Uint8Array>
 > {
   const { parseWat } = await wabt()
   const bytesOf = (name: string, text: string) => {
@@ -592,6 +684,7 @@ export async function kernelModules(): Promise<
   return {
     PRODUCTS: bytesOf('products', productText()),
     PACKED: bytesOf('packed', packedText()),
+    QUANTISED: bytesOf('quantised', quantisedText()),
     HEAD: bytesOf('head', headText()),
     THREADS: bytesOf('threads', threadsText()),
     OPERATIONS: bytesOf('operations', operationsText()),

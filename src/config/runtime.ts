@@ -70,7 +70,7 @@ export const ENGINE_NAMES = ['tfjs', 'onnx'] as const
 
 export type EngineName = (typeof ENGINE_NAMES)[number]
 
-/** Precisions in which an engine can compute: tfjs in the first one. */
+/** Precisions in which an engine can compute: tfjs in the first one, and on wasm in the second. */
 export const ENGINE_DTYPES = ['float32', 'int8', 'q4'] as const
 
 export type EngineDtype = (typeof ENGINE_DTYPES)[number]
@@ -88,12 +88,15 @@ export type MatrixGroup = (typeof MATRIX_GROUPS)[number]
 
 /** In what precision matrices are. */
 export const precisionShape = {
-  dtype: z.enum(ENGINE_DTYPES).default('float32').describe('precision; int8 and q4 (4 bits) are of onnx'),
+  dtype: z
+    .enum(ENGINE_DTYPES)
+    .default('float32')
+    .describe('precision; int8 is of onnx and of tfjs on wasm, q4 (4 bits) of onnx'),
   keepFloat: z
     .array(z.enum(MATRIX_GROUPS))
     .min(1)
     .optional()
-    .describe(`of onnx: stay in float32: ${MATRIX_GROUPS.join(', ')}`)
+    .describe(`in int8 and q4: stay in float32: ${MATRIX_GROUPS.join(', ')}`)
     .meta({ placeholder: 'names' }),
 }
 

@@ -18,10 +18,12 @@ export interface Traffic {
   readonly flops: number
 }
 
-/** A model in a precision: `int8` and `q4` as in the engine on ONNX Runtime. */
+/** A model in a precision. */
 export interface TrafficModel {
   readonly config: ModelConfig
   readonly dtype: EngineDtype
+  /** What shares a scale in `int8` and `q4`: a block of inputs as on ONNX Runtime, or a column as on tfjs. Neutral: blocks. */
+  readonly scales?: 'blocks' | 'columns'
 }
 
 /** What a pass meets. */
@@ -41,19 +43,23 @@ const BITS = { int8: 8, q4: 4 } as const
 
 /**
  * Bytes of a matrix [in, out] as it is multiplied: 4 a number in float32; else 8 or 4 bits a number and 4 bytes for each
- * block of {@link BLOCK_SIZE} inputs, the last one of a column filled up.
+ * column, or for each block of {@link BLOCK_SIZE} inputs, the last one of a column filled up.
  */
-export function matrixBytes([numInputs, numOutputs]: readonly number[], dtype: EngineDtype): number {
+export function matrixBytes(
+  [numInputs, numOutputs]: readonly number[],
+  { dtype, scales = 'blocks' }: Pick<TrafficModel, 'dtype' | 'scales'>,
+): number {
   if (dtype === 'float32') return FLOAT_BYTES * numInputs * numOutputs
+  if (scales === 'columns') return numOutputs * ((numInputs * BITS[dtype]) / 8 + FLOAT_BYTES)
   return numOutputs * Math.ceil(numInputs / BLOCK_SIZE) * ((BLOCK_SIZE * BITS[dtype]) / 8 + FLOAT_BYTES)
 }
 
 /**
  * The encoder over one source, with the keys and values that the decoder's cross-attention is going to read of it.
  */
-export function encoderTraffic({ config, dtype }: TrafficModel, sourceLength: number): Traffic {
-  const { dModel, numHeads, dKv, encoderLayers, decoderLayers } = config
-  const weights = weightTraffic({ config, dtype }, isEncoderWeight)
+export function encoderTraffic(model: TrafficModel, sourceLength: number): Traffic {
+  const { dModel, numHeads, dKv, encoderLayers, decoderLayers } = model.config
+  const weights = weightTraffic(model, isEncoderWeight)
   const memory = 2 * decoderLayers * numHeads * dKv * sourceLength
   return {
     bytes: weights.bytes + FLOAT_BYTES * (memory + sourceLength * dModel),
@@ -66,7 +72,7 @@ export function encoderTraffic({ config, dtype }: TrafficModel, sourceLength: nu
  * before, and those of the new positions, which are written.
  */
 export function segmentTraffic(
-  { config, dtype }: TrafficModel,
+  model: TrafficModel,
   { from, to }: { readonly from: number; readonly to: number },
   { sourceLength, contextLength, positions = 1, rows = 1 }: PassSize,
 ): Traffic {
@@ -74,8 +80,9 @@ export function segmentTraffic(
     const layer = decoderLayerOf(name)
     return layer !== undefined && layer >= from && layer < to
   }
-  const weights = weightTraffic({ config, dtype }, isInside)
-  const width = (to - from) * config.numHeads * config.dKv
+  const weights = weightTraffic(model, isInside)
+  const { numHeads, dKv } = model.config
+  const width = (to - from) * numHeads * dKv
   const remembered = sourceLength + contextLength + positions
   // Of each position its own source and all positions up to itself, twice: products with keys, sums of values.
   const attended = positions * (sourceLength + contextLength + (positions + 1) / 2)
@@ -86,8 +93,8 @@ export function segmentTraffic(
 }
 
 /** An exit at some positions: the norm and the output head. `positions`: those of all rows. Neutral: 1. */
-export function exitTraffic({ config, dtype }: TrafficModel, positions = 1): Traffic {
-  const { bytes, flops } = weightTraffic({ config, dtype }, (name) => isExitWeight(name, config))
+export function exitTraffic(model: TrafficModel, positions = 1): Traffic {
+  const { bytes, flops } = weightTraffic(model, (name) => isExitWeight(name, model.config))
   return { bytes, flops: flops * positions }
 }
 
@@ -161,7 +168,7 @@ function weightTraffic(model: TrafficModel, isIncluded: (name: string) => boolea
       if (!isMultiplied(spec)) return { bytes: FLOAT_BYTES * size, flops: 0 }
       // A tied head is the embedding on its side.
       const shape = spec.name === 'embedding' ? [...spec.shape].reverse() : spec.shape
-      return { bytes: matrixBytes(shape, model.dtype), flops: 2 * size }
+      return { bytes: matrixBytes(shape, model), flops: 2 * size }
     })
   return addTraffic(...parts)
 }

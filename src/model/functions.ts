@@ -311,8 +311,7 @@ export function decoderLayer(
 export interface HeadWeights {
   /** Of the decoder's final norm, which all exits share. */
   readonly norm: NormWeight
-  /** [D, V]. */
-  readonly head: tf.Tensor2D
+  readonly head: Linear // [D, V]
 }
 
 /** A 2-way head on the shallow state: column 0 says that the deep exit would choose another token, column 1 the same. */
@@ -341,6 +340,6 @@ export function exitLogits(
   return tf.tidy(() => {
     const normed = normalise(hidden, weights.norm, options.epsilon)
     const scaled = options.scaleLogits ? tf.mul(normed, hidden.shape[1] ** -0.5) : normed
-    return product(scaled as tf.Tensor2D, weights.head)
+    return multiply(scaled as tf.Tensor2D, weights.head)
   })
 }

@@ -9,4 +9,3 @@ export {
 } from './graphs.js'
 export { cachedHeadWidth } from './matrices.js'
 export { NUM_PROPOSED, proposalGraph } from './proposal.js'
-export { precisionFor, type PrecisionOptions } from './precision.js'

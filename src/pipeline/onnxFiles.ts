@@ -1,16 +1,8 @@
 // A checkpoint as a folder of ONNX graphs for ONNX Runtime, with what a program needs beside them to decode: shapes,
 // tokenizer, and an account of the graphs' inputs and outputs.
 import { toJsonText, type Checkpoint, type FileContent } from '../checkpoint/index.js'
-import { toHuggingFace, type ModelConfig } from '../config/index.js'
-import {
-  cachedHeadWidth,
-  embeddingGraph,
-  encoderGraph,
-  exitGraph,
-  precisionFor,
-  segmentGraph,
-  type PrecisionOptions,
-} from '../onnx/index.js'
+import { precisionFor, toHuggingFace, type ModelConfig, type PrecisionOptions } from '../config/index.js'
+import { cachedHeadWidth, embeddingGraph, encoderGraph, exitGraph, segmentGraph } from '../onnx/index.js'
 import { blocksOf, type Chunks } from '../protobuf/index.js'
 
 /** Name of the file that tells such a folder from others. */

@@ -1,5 +1,5 @@
 // The engine of choice for a model: tfjs on a backend, or ONNX Runtime.
-import type { EngineName, EngineDtype, HostWeights, MatrixGroup, ModelConfig } from '../config/index.js'
+import type { EngineName, HostWeights, ModelConfig, PrecisionOptions } from '../config/index.js'
 import type { DecoderEngine } from '../decoding/index.js'
 import { createOnnxEngine } from '../engines/onnx/index.js'
 import { defaultThreads, loadOnnxRuntime } from '../engines/onnx/index.node.js'
@@ -7,17 +7,13 @@ import { createTfjsEngine, type BackendName } from '../engines/tfjs/index.js'
 import { chooseBackend } from '../engines/tfjs/index.node.js'
 import { ShallowDeepError } from '../errors.js'
 
-export interface EngineOptions {
+export interface EngineOptions extends PrecisionOptions {
   /** Neutral: tfjs. */
   readonly engine?: EngineName
-  /** Of tfjs. Neutral: undefined, which takes the native backend when it is built, else wasm. */
+  /** Of tfjs. Neutral: undefined, which takes the native backend when it is built, else wasm; always wasm for int8. */
   readonly backend?: BackendName
   /** Threads inside one operation. Neutral: undefined, what the backend takes; with onnx, as many as there are cores. */
   readonly threads?: number
-  /** Of onnx; tfjs computes in float32. Neutral: float32. */
-  readonly dtype?: EngineDtype
-  /** Of onnx: matrices that stay in float32 whatever `dtype` is. Neutral: none. */
-  readonly keepFloat?: readonly MatrixGroup[]
 }
 
 /** What computes, as a user reads it. */
@@ -36,10 +32,11 @@ export interface OpenedEngine {
 }
 
 /**
- * Checks engine options against each other, before anything is read. Throws `engine.dtype-unsupported` (tfjs in anything
- * but float32) and `engine.backend-unavailable` (a backend of tfjs for onnx).
+ * Checks engine options against each other, before anything is read. Throws `engine.dtype-unsupported` (tfjs in q4, or in
+ * int8 on another backend than wasm; matrices to be kept in float32 where all are) and `engine.backend-unavailable` (a backend of tfjs for onnx).
  */
-export function checkEngineOptions({ engine = 'tfjs', backend, dtype, keepFloat }: EngineOptions): void {
+export function checkEngineOptions(options: EngineOptions): void {
+  const { engine = 'tfjs', backend, dtype = 'float32', keepFloat } = options
   if (engine === 'onnx' && backend !== undefined) {
     throw new ShallowDeepError({
       code: 'engine.backend-unavailable',
@@ -48,13 +45,28 @@ export function checkEngineOptions({ engine = 'tfjs', backend, dtype, keepFloat 
       details: { engine, backend },
     })
   }
-  const lossy = dtype !== undefined && dtype !== 'float32'
-  if (engine === 'tfjs' && (lossy || keepFloat !== undefined)) {
+  if (dtype === 'float32' && keepFloat !== undefined) {
     throw new ShallowDeepError({
       code: 'engine.dtype-unsupported',
-      message: `engine tfjs computes in float32, asked for was ${lossy ? `dtype ${dtype}` : 'keepFloat'}`,
-      hint: 'take --engine onnx',
+      message: 'keepFloat: expected with dtype int8 or q4; in float32 every matrix stays in float32',
+      hint: 'leave --keep-float out, or take --dtype int8',
       details: { engine, dtype, keepFloat },
+    })
+  }
+  if (engine === 'tfjs' && dtype === 'q4') {
+    throw new ShallowDeepError({
+      code: 'engine.dtype-unsupported',
+      message: 'engine tfjs computes in float32, or on wasm in int8; asked for was q4',
+      hint: 'take --engine onnx, or --dtype int8',
+      details: { engine, dtype },
+    })
+  }
+  if (engine === 'tfjs' && dtype === 'int8' && backend !== undefined && backend !== 'wasm') {
+    throw new ShallowDeepError({
+      code: 'engine.dtype-unsupported',
+      message: `backend ${backend} computes in float32, asked for was int8`,
+      hint: 'take --backend wasm, or --engine onnx',
+      details: { engine, backend, dtype },
     })
   }
 }
@@ -70,8 +82,9 @@ export async function openEngine(
   checkEngineOptions(options)
   const { engine: name = 'tfjs', backend, threads, dtype, keepFloat } = options
   if (name === 'tfjs') {
-    const chosen = await chooseBackend({ backend, threads })
-    return { engine: createTfjsEngine({ ...model, backend: chosen }), backend: chosen }
+    const chosen = await chooseBackend({ backend: dtype === 'int8' ? 'wasm' : backend, threads })
+    const engine = createTfjsEngine({ ...model, backend: chosen, dtype, keepFloat })
+    return { engine, backend: chosen }
   }
   const runtime = await loadOnnxRuntime()
   const numThreads = threads ?? defaultThreads()

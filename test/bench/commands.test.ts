@@ -39,7 +39,7 @@ describe('npm run bench', () => {
       [['--checkpoint', 'checkpoints/translation-de-en'], /--checkpoint: needs data/],
       [['--data', 'test.csv'], /--data: belongs to a checkpoint/],
       [['--trace', 'a.jsonl', '--exit-shares', '0.5'], /--trace: is in place of exit shares/],
-      [['--engines', 'tfjs:wasm', '--dtypes', 'q4', '--quiet'], /no engine is left .*float32 only/],
+      [['--engines', 'tfjs:wasm', '--dtypes', 'q4', '--quiet'], /no engine is left .*float32 and int8 only/],
       [['--shapes', 'tiny', '--shallow-layers', '12', '--quiet'], /shape tiny: shallowLayers: must be less/],
     ]
     const environment = { signal: new AbortController().signal, setExitCode: () => assert.fail('it ran') }

@@ -15,6 +15,7 @@ describe('engines to measure', () => {
       everything.engines.map(({ target, dtype, threads }) => `${target} ${dtype} ${threads}`),
       [
         'tfjs:wasm float32 1',
+        'tfjs:wasm int8 1',
         'tfjs:node float32 1',
         ...['onnx float32 1', 'onnx float32 2', 'onnx int8 1', 'onnx int8 2', 'onnx q4 1', 'onnx q4 2'],
       ],
@@ -24,7 +25,7 @@ describe('engines to measure', () => {
       'tfjs:node with threads 2: a process has one number of them, here 1',
     ])
     const none = planEngines({ engines: ['tfjs:wasm'], dtypes: ['q4'], threads: [2] })
-    assert.deepEqual(none, { engines: [], leftOut: ['tfjs:wasm: computes in float32 only'] })
+    assert.deepEqual(none, { engines: [], leftOut: ['tfjs:wasm: computes in float32 and int8 only'] })
   })
 
   it('are ones that can be opened', () => {
@@ -34,10 +35,10 @@ describe('engines to measure', () => {
   it('share the memory as long as there is room, and never two backends of tfjs', () => {
     const sizes = (budgetBytes: number) =>
       groupEngines(everything.engines, { weightBytes: 100, budgetBytes }).map(({ length }) => length)
-    assert.deepEqual(sizes(1e6), [1, 7])
+    assert.deepEqual(sizes(1e6), [2, 7])
     // Three engines of 250 fit.
-    assert.deepEqual(sizes(900), [1, 3, 3, 1])
-    assert.deepEqual(sizes(10), [1, 1, 1, 1, 1, 1, 1, 1])
+    assert.deepEqual(sizes(900), [2, 3, 3, 1])
+    assert.deepEqual(sizes(10), [1, 1, 1, 1, 1, 1, 1, 1, 1])
     assert.deepEqual(groupEngines(everything.engines, { weightBytes: 1, budgetBytes: 1e6 }).flat(), [
       ...everything.engines,
     ])

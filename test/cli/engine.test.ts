@@ -41,9 +41,13 @@ describe('--engine onnx', () => {
     const mistakes: [string[], RegExp][] = [
       [
         ['--dtype', 'q4'],
-        /^error: engine tfjs computes in float32, asked for was dtype q4\nhint: .*--engine onnx/,
+        /^error: engine tfjs computes in float32, or on wasm in int8; asked for was q4\nhint: .*--engine onnx/,
       ],
-      [['--keep-float', 'head'], /^error: engine tfjs computes in float32, asked for was keepFloat\n/],
+      [
+        ['--dtype', 'int8', '--backend', 'node'],
+        /^error: backend node computes in float32, asked for was int8\nhint: .*--backend wasm/,
+      ],
+      [['--keep-float', 'head'], /^error: keepFloat: expected with dtype int8 or q4;/],
       [['--engine', 'onnx', '--backend', 'wasm'], /^error: backend wasm: expected none with engine onnx/],
       [['--engine', 'onnx', '--dtype', 'q3'], /^error: --dtype: expected float32, int8 or q4, got "q3"/],
     ]

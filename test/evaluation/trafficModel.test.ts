@@ -83,10 +83,11 @@ describe('memory traffic', () => {
         const matrix = name === 'embedding' ? transposeWeight(weight) : weight
         const blocks = isMatrix ? quantiseBlocks(matrix, bits) : undefined
         const bytes = blocks ? blocks.packed.byteLength + blocks.scales.byteLength : weight.data.byteLength
-        if (blocks) assert.equal(matrixBytes(matrix.shape, dtype), bytes)
+        if (blocks) assert.equal(matrixBytes(matrix.shape, { dtype }), bytes)
         if (name === 'embedding' || name === 'decoder.finalNorm') exit += bytes
         if (name.startsWith('decoder.1.') && !/crossAttention\.(key|value)/.test(name)) layer += bytes
       }
+      assert.equal(matrixBytes([40, 24], { dtype, scales: 'columns' }), 24 * ((40 * bits) / 8 + 4))
       assert.equal(exitTraffic({ config, dtype }).bytes, exit)
       assert.equal(segmentTraffic({ config, dtype }, { from: 1, to: 2 }, NOTHING).bytes, layer)
     }
@@ -138,7 +139,7 @@ describe('memory traffic', () => {
       bytes: 4 * (encoder + 13 * 512 + 32 * 8 + 12 * 512 * 32 + 32 * 512),
       flops: 2 * encoder * 32 + 4 * 6 * 512 * 32 * 32,
     })
-    assert.equal(matrixBytes([512, 2048], 'q4') / matrixBytes([512, 2048], 'float32'), 0.625 / 4)
+    assert.equal(matrixBytes([512, 2048], { dtype: 'q4' }) / matrixBytes([512, 2048], { dtype: 'float32' }), 0.625 / 4)
   })
 })
 

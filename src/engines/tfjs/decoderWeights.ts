@@ -1,8 +1,8 @@
 // A model's weights as the incremental decoder takes them: uploaded once, matrices that read the same input side by side,
 // the weights of norms in the matrices that read them, and nothing left to transpose or scale while decoding.
 import * as tf from '@tensorflow/tfjs'
-import type { ModelConfig } from '../../config/index.js'
-import { joinColumns, transposeWeight } from '../../config/index.js'
+import { joinColumns, precisionFor, transposeWeight } from '../../config/index.js'
+import type { ModelConfig, PrecisionOptions } from '../../config/index.js'
 import type {
   ConfidenceHeadWeights,
   DecoderLayerWeights,
@@ -18,6 +18,8 @@ import { checkWeights } from '../checks.js'
 import type { Kernels } from './wasm/kernels.js'
 import { PackedMatrix } from './wasm/packedMatrix.js'
 import { ProposalHead } from './wasm/proposalHead.js'
+import { QuantisedMatrix } from './wasm/quantisedMatrix.js'
+import { QuantisedRows } from './wasm/quantisedRows.js'
 
 /** A decoder layer, and what makes the keys and values that its cross-attention reads. */
 export interface CachedLayerWeights extends DecoderLayerWeights {
@@ -43,17 +45,23 @@ export interface EngineWeights {
   dispose(): void
 }
 
+/** How weights are to lie on the backend. */
+export interface UploadOptions extends PrecisionOptions {
+  /** With them matrices of layers are packed for the kernels. Neutral: undefined, they stay plain and in float32. */
+  readonly kernels?: Kernels
+}
+
 /**
- * Uploads weights to the current backend; the host's copies are not needed any more. The caller disposes them. Where there
- * are kernels, every matrix of a layer is packed.
+ * Uploads weights to the current backend; the host's copies are not needed any more. The caller disposes them.
  * Throws `engine.missing-weight` and `engine.wrong-shape`, naming the first weight at fault.
  */
 export function uploadWeights(
   config: ModelConfig,
   weights: HostWeights,
-  kernels: Kernels | undefined,
+  { kernels, ...precision }: UploadOptions = {},
 ): EngineWeights {
   checkWeights(config, weights)
+  const precisionOf = precisionFor(precision)
   const uploaded: { dispose(): void }[] = []
   const keep = <T extends { dispose(): void }>(weight: T): T => {
     uploaded.push(weight)
@@ -65,21 +73,29 @@ export function uploadWeights(
   const joined = (...names: string[]): HostWeight => joinColumns(names.map((name) => weights.get(name)!))
   /** A matrix that reads a norm, with the norm's weight in it. */
   const afterNorm = (norm: string, matrix: HostWeight): HostWeight => foldNorm(matrix, weights.get(norm)!)
-  /** A matrix that only products read. */
-  const fixed = (matrix: HostWeight): Linear =>
-    kernels ? keep(new PackedMatrix(kernels, matrix)) : tensor<tf.Tensor2D>(matrix)
+  const inputs8 = kernels && keep(new QuantisedRows(kernels))
+  /** A matrix that only products read; its name says in what precision it is. */
+  const fixed = (name: string, matrix: HostWeight): Linear => {
+    if (!kernels) return tensor<tf.Tensor2D>(matrix)
+    const is8Bit = precisionOf(name) === 'int8'
+    return keep(is8Bit ? new QuantisedMatrix(kernels, inputs8!, matrix) : new PackedMatrix(kernels, matrix))
+  }
   const selfAttention = (prefix: string): SelfAttentionWeights => ({
     norm: null,
     queryKeyValue: fixed(
+      `${prefix}.queryKeyValue`,
       afterNorm(`${prefix}.norm`, joined(`${prefix}.query`, `${prefix}.key`, `${prefix}.value`)),
     ),
-    output: fixed(joined(`${prefix}.output`)),
+    output: fixed(`${prefix}.output`, joined(`${prefix}.output`)),
   })
   const inputs = config.feedForward === 'gated-gelu' ? ['gate', 'input'] : ['input']
   const feedForward = (prefix: string): FeedForwardWeights => ({
     norm: null,
-    input: fixed(afterNorm(`${prefix}.norm`, joined(...inputs.map((part) => `${prefix}.${part}`)))),
-    output: fixed(joined(`${prefix}.output`)),
+    input: fixed(
+      `${prefix}.input`,
+      afterNorm(`${prefix}.norm`, joined(...inputs.map((part) => `${prefix}.${part}`))),
+    ),
+    output: fixed(`${prefix}.output`, joined(`${prefix}.output`)),
   })
   const encoderLayer = (_: unknown, i: number): EncoderLayerWeights => ({
     attention: selfAttention(`encoder.${i}.attention`),
@@ -91,14 +107,17 @@ export function uploadWeights(
       selfAttention: selfAttention(`decoder.${i}.selfAttention`),
       crossAttention: {
         norm: null,
-        query: fixed(afterNorm(`${cross}.norm`, joined(`${cross}.query`))),
-        output: fixed(joined(`${cross}.output`)),
+        query: fixed(`${cross}.query`, afterNorm(`${cross}.norm`, joined(`${cross}.query`))),
+        output: fixed(`${cross}.output`, joined(`${cross}.output`)),
       },
-      keyValue: fixed(joined(`${cross}.key`, `${cross}.value`)),
+      keyValue: fixed(`${cross}.keyValue`, joined(`${cross}.key`, `${cross}.value`)),
       feedForward: feedForward(`decoder.${i}.feedForward`),
     }
   }
   const exitOf = (matrix: HostWeight): EngineWeights['exit'] => {
+    if (kernels && precisionOf('head') === 'int8') {
+      return { norm: null, head: fixed('head', matrix), proposal: undefined }
+    }
     const head = tensor<tf.Tensor2D>(matrix)
     const proposal = kernels && ProposalHead.of(kernels, head, matrix)
     return { norm: null, head, proposal: proposal && keep(proposal) }

@@ -1,9 +1,10 @@
-// The decoder engine on tfjs, for any of its float32 backends: weights uploaded once, sources encoded, sessions opened.
+// The decoder engine on tfjs, for any of its backends: weights uploaded once, sources encoded, sessions opened.
 import * as tf from '@tensorflow/tfjs'
-import type { ModelConfig } from '../../config/index.js'
+import type { EngineDtype, ModelConfig, PrecisionOptions } from '../../config/index.js'
 import type { DecoderEngine, EncodedSources, EngineInfo, SessionOptions } from '../../decoding/index.js'
 import { embed, MASKED, paddingBias, relativeBias, rmsNorm } from '../../model/index.js'
 import type { HostWeights, LayerShape } from '../../model/index.js'
+import { ShallowDeepError } from '../../errors.js'
 import { checkSources, disposedError } from '../checks.js'
 import type { EncodedRow } from './crossMemory.js'
 import { uploadWeights } from './decoderWeights.js'
@@ -24,8 +25,8 @@ import { kernelsFor, WasmSegments } from './wasm/wasmSegments.js'
  */
 const SOURCE_STEP = 16
 
-/** What an engine is made of. */
-export interface TfjsEngineOptions {
+/** What an engine is made of. `int8` is of wasm with SIMD alone. */
+export interface TfjsEngineOptions extends PrecisionOptions {
   readonly config: ModelConfig
   /** By our names; copied, so that the caller may drop them. */
   readonly weights: HostWeights
@@ -35,15 +36,18 @@ export interface TfjsEngineOptions {
 
 /**
  * An engine on tfjs's current backend, which must stay the same as long as the engine lives. The caller disposes it.
- * Throws `engine.missing-weight` and `engine.wrong-shape` where the weights are not those of `config`.
+ * Throws `engine.missing-weight` and `engine.wrong-shape` where the weights are not those of `config`, and
+ * `engine.dtype-unsupported` where the backend does not compute in `dtype`.
  */
-export function createTfjsEngine({ config, weights, backend }: TfjsEngineOptions): DecoderEngine {
+export function createTfjsEngine(options: TfjsEngineOptions): DecoderEngine {
+  const { config, weights, backend, dtype = 'float32', keepFloat } = options
   const { shallowLayers, decoderLayers, vocabSize, decoderStartId, eosId, confidenceHead } = config
   const kernels = kernelsFor(config)
-  return new TfjsEngine(config, uploadWeights(config, weights, kernels), kernels, {
+  checkDtype(dtype, kernels)
+  return new TfjsEngine(config, uploadWeights(config, weights, { kernels, dtype, keepFloat }), kernels, {
     engine: 'tfjs',
     backend: backend?.name ?? tf.getBackend(),
-    dtype: 'float32',
+    dtype,
     threads: backend?.threads ?? 1,
     shallowLayers,
     decoderLayers,
@@ -155,6 +159,17 @@ class TfjsEngine implements DecoderEngine {
   private assertUsable(): void {
     if (this.isDisposed) throw disposedError('engine')
   }
+}
+
+function checkDtype(dtype: EngineDtype, kernels: Kernels | undefined): void {
+  if (dtype === 'float32' || (dtype === 'int8' && kernels)) return
+  const where = kernels ? '' : `, and on backend ${tf.getBackend()} in float32 only for this model`
+  throw new ShallowDeepError({
+    code: 'engine.dtype-unsupported',
+    message: `engine tfjs computes in float32, or on wasm in int8${where}; asked for was ${dtype}`,
+    hint: 'take another dtype, another backend, or --engine onnx',
+    details: { dtype, backend: tf.getBackend() },
+  })
 }
 
 /** The fastest way through the layers that there is. */

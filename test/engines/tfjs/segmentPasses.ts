@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import * as tf from '@tensorflow/tfjs'
 import type { ModelConfig } from '../../../src/config/index.js'
 import { uploadWeights } from '../../../src/engines/tfjs/decoderWeights.js'
-import type { EngineWeights } from '../../../src/engines/tfjs/decoderWeights.js'
+import type { EngineWeights, UploadOptions } from '../../../src/engines/tfjs/decoderWeights.js'
 import type { ExitChoice } from '../../../src/decoding/index.js'
 import { chooseInGraph } from '../../../src/engines/tfjs/exitChoice.js'
 import type { PackedChoice } from '../../../src/engines/tfjs/segmentExit.js'
@@ -15,7 +15,6 @@ import type {
   SegmentOutput,
   SegmentRunner,
 } from '../../../src/engines/tfjs/segments.js'
-import type { Kernels } from '../../../src/engines/tfjs/wasm/kernels.js'
 import type { HostWeights, LayerShape } from '../../../src/model/index.js'
 
 /** Largest difference of two tensors, of one shape, over the largest magnitude in either, or over 1. */
@@ -68,13 +67,13 @@ export interface Model {
   readonly weights: HostWeights
 }
 
-/** Both ways, inside a tidy, all that they keep disposed afterwards; `kernels`: for which the weights are uploaded. */
+/** Both ways, inside a tidy, all that they keep disposed afterwards; `upload`: how the weights are for the own one. */
 export function withWays(
   { config, weights: host }: Model,
   {
-    kernels,
+    upload,
     make,
-  }: { readonly kernels?: Kernels; make(model: RunnerModel, eager: SegmentRunner): SegmentRunner },
+  }: { readonly upload?: UploadOptions; make(model: RunnerModel, eager: SegmentRunner): SegmentRunner },
   use: (ways: Ways) => void,
 ): void {
   const shape = {
@@ -82,8 +81,8 @@ export function withWays(
     gated: config.feedForward === 'gated-gelu',
     epsilon: config.layerNormEpsilon,
   }
-  const plain = uploadWeights(config, host, undefined)
-  const weights = kernels ? uploadWeights(config, host, kernels) : plain
+  const plain = uploadWeights(config, host)
+  const weights = upload ? uploadWeights(config, host, upload) : plain
   const bias = new PositionBias(plain.decoder.relativeBias, {
     numBuckets: config.relativeBuckets,
     maxDistance: config.relativeMaxDistance,

@@ -51,7 +51,7 @@ export class GraphSegments implements SegmentRunner {
       const states = [past.key, past.value, memory.key, memory.value]
       for (const [j, part] of LAYER_STATES.entries()) inputs.set(ofLayer(i, part), states[j])
     }
-    if (exit) inputs.set('head', this.model.weights.exit.head)
+    if (exit) inputs.set('head', this.model.weights.exit.head as tf.Tensor2D)
     const asked = exit ? ['logits', ...(exit.choice ? [exit.choice] : [])] : []
     const outputs = [...presentNames, 'states', ...asked]
     const results = graph.run(inputs, outputs)

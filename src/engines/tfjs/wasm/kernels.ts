@@ -4,13 +4,14 @@
 import * as tf from '@tensorflow/tfjs'
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm'
 import { decodeModules, instantiate, isShared } from './instantiate.js'
-import { HEAD, OPERATIONS, PACKED, PRODUCTS } from './modules.js'
+import { HEAD, OPERATIONS, PACKED, PRODUCTS, QUANTISED } from './modules.js'
 import { FLOAT, type Rows } from './rows.js'
 import {
   JOB_BYTES,
   operandsOf,
   SharedProducts,
   type Helpers,
+  type Operands,
   type ProductKind,
   type SharedProduct,
 } from './threads.js'
@@ -19,7 +20,10 @@ import {
 type Scanned = readonly [values: number, slack: number, count: number, factor: number, rest: number]
 
 /** What the modules export. Places are byte offsets in the memory, counts and widths are in floats. */
-interface Exports extends Record<ProductKind, (...operands: readonly number[]) => void> {
+interface Exports extends Record<
+  ProductKind,
+  (...operands: [...Operands, group: number, last: number]) => void
+> {
   /** out = x * matrix, which is plain; `depth` in {@link DEPTH_STEP}s. */
   multiply(x: number, matrix: number, out: number, rows: number, depth: number, width: number): void
   /** out += y; `count` in {@link LANES}, here and below. */
@@ -28,6 +32,16 @@ interface Exports extends Record<ProductKind, (...operands: readonly number[]) =
   relu(out: number, count: number): void
   /** out = x / sqrt(sum of its squares + epsilon), row by row. */
   lengthNorm(x: number, out: number, rows: number, width: number, epsilon: number): void
+  /** Strides in bytes; `depth` is in whole {@link LANES}. */
+  quantise(
+    x: number,
+    xStride: number,
+    out: number,
+    outStride: number,
+    rows: number,
+    depth: number,
+    steps: number,
+  ): void
   /** Strides and widths in bytes. */
   copyRows(to: number, toStride: number, from: number, fromStride: number, rows: number, width: number): void
   /** Of rows with a gate and a linear part, `width` bytes each: gelu(gate) * linear. Strides in bytes. */
@@ -90,7 +104,13 @@ export class Kernels {
     // What Emscripten exports is no part of tfjs's types.
     const { asm } = backend.wasm as unknown as { readonly asm?: { readonly memory?: unknown } }
     if (!(asm?.memory instanceof WebAssembly.Memory)) return undefined
-    const texts = { products: PRODUCTS, packed: PACKED, operations: OPERATIONS, head: HEAD }
+    const texts = {
+      products: PRODUCTS,
+      packed: PACKED,
+      quantised: QUANTISED,
+      operations: OPERATIONS,
+      head: HEAD,
+    }
     const modules = decodeModules(texts, asm.memory)
     if (!Object.values(modules).every((bytes) => WebAssembly.validate(bytes))) return undefined
     return new Kernels(backend, asm.memory, instantiate(modules, asm.memory) as unknown as Exports)

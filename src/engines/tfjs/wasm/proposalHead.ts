@@ -5,12 +5,10 @@ import type { ExitChoice } from '../../../decoding/index.js'
 import type { HostWeight } from '../../../model/index.js'
 import type { SegmentExit } from '../segmentExit.js'
 import { LANES, type Kernels } from './kernels.js'
+import { byteOf, QuantisedMatrix, scalesOf } from './quantisedMatrix.js'
+import { QuantisedRows } from './quantisedRows.js'
 import { FLOAT, rowsFrom } from './rows.js'
 
-/** Parts of the vocabulary that are read side by side, and numbers that are read at once: see scripts/wasm/kernels.ts. */
-const [NUM_PARTS, DEPTH_STEP] = [8, 16]
-/** Bytes before the numbers of a row of x. */
-const ROW_HEAD = 16
 /** Most tokens whose logits are computed exactly. */
 const MOST_TOKENS = 64
 /** Tokens that may be added to those that must, and how far their logits may be from the second best. */
@@ -21,6 +19,8 @@ const FEWEST_TOKENS = 2048
 const LARGEST_BOUND = 1.5
 /** Makes up for the rounding of a bound to float32. */
 const UPWARDS = 1 + 2 ** -20
+/** How many floats there are among results: those of `lowestBest`, those of `massOf`, and a list of tokens. */
+const NUM_RESULTS = Math.max(2 * LANES, MOST_TOKENS + 1)
 /** What a sum over the vocabulary in float32 may be off by, as a share. */
 const MASS_ROUNDING = 2e-5
 
@@ -44,15 +44,16 @@ interface Proposed {
 
 /** Owns its 8-bit head, not the float32 one. */
 export class ProposalHead {
-  private readonly bytes: tf.Tensor1D
-  private readonly scales: tf.Tensor1D
+  private readonly matrix: QuantisedMatrix
+  private readonly states: QuantisedRows
   /** How far a token's logit may be off, for states of length 1. */
   private readonly slack: tf.Tensor1D
   private readonly largestSlack: number
   /** The longest column of the 8-bit head. */
   private readonly longest: number
-  /** Where the kernel finds the three, and its results. */
-  private readonly job: number
+  /** Where kernels leave what they find. */
+  private readonly results: number
+  /** Of logits. */
   private room: { readonly at: number; readonly rows: number } | undefined
   /** Positions whose token was asked for, and those where it was shown. */
   private readonly tally = { asked: 0, shown: 0 }
@@ -60,17 +61,15 @@ export class ProposalHead {
   private constructor(
     private readonly kernels: Kernels,
     private readonly plain: tf.Tensor2D,
-    { bytes, scales, slack, longest }: QuantisedHead,
+    head: HostWeight,
+    { slack, longest }: Slack,
   ) {
-    this.bytes = tf.keep(tf.tensor1d(new Int32Array(bytes.buffer), 'int32'))
-    this.scales = tf.keep(tf.tensor1d(scales))
+    this.states = new QuantisedRows(kernels)
+    this.matrix = new QuantisedMatrix(kernels, this.states, head)
     this.slack = tf.keep(tf.tensor1d(slack))
     this.largestSlack = slack.reduce((most, x) => Math.max(most, x), 0)
     this.longest = longest
-    this.job = kernels.allocate(FLOAT * (LANES + 2 * LANES + MOST_TOKENS + 1))
-    const [, vocabSize] = plain.shape
-    const parts = [kernels.at(this.bytes), kernels.at(this.scales), Math.ceil(vocabSize / NUM_PARTS)]
-    new Uint32Array(kernels.floats(this.job, LANES).buffer, this.job, parts.length).set(parts)
+    this.results = kernels.allocate(FLOAT * NUM_RESULTS)
   }
 
   /**
@@ -80,8 +79,8 @@ export class ProposalHead {
   static of(kernels: Kernels, plain: tf.Tensor2D, head: HostWeight): ProposalHead | undefined {
     const [, vocabSize] = plain.shape
     if (vocabSize < FEWEST_TOKENS || vocabSize % LANES > 0) return undefined
-    const quantised = quantise(head)
-    return quantised && new ProposalHead(kernels, plain, quantised)
+    const slack = slackOf(head)
+    return slack && new ProposalHead(kernels, plain, head, slack)
   }
 
   /**
@@ -109,9 +108,11 @@ export class ProposalHead {
 
   /** Idempotent. */
   dispose(): void {
-    if (this.bytes.isDisposed) return
-    tf.dispose([this.bytes, this.scales, this.slack])
-    this.kernels.free(this.job)
+    if (this.slack.isDisposed) return
+    this.slack.dispose()
+    this.matrix.dispose()
+    this.states.dispose()
+    this.kernels.free(this.results)
     if (this.room) this.kernels.free(this.room.at)
   }
 
@@ -123,52 +124,24 @@ export class ProposalHead {
 
   /** Every token's logit by the 8-bit head, position by position; undefined at states that are not numbers. */
   private propose(normed: tf.Tensor2D): (Position | undefined)[] {
-    const { kernels, numTokens, paddedDepth } = this
+    const { kernels, matrix, longest } = this
     const [rows, depth] = normed.shape
-    const x = { at: this.roomFor(rows), stride: (ROW_HEAD + 2 * paddedDepth) / FLOAT }
-    const logits = { at: rowsFrom(x, rows).at, stride: NUM_PARTS * numTokens }
-    const states = { at: kernels.at(normed), stride: depth }
-    const positions = Array.from({ length: rows }, (_, n): Position | undefined => {
-      const bound = this.quantiseState(rowsFrom(states, n).at, rowsFrom(x, n).at)
-      return bound && { state: rowsFrom(states, n).at, logits: rowsFrom(logits, n).at, ...bound }
+    const exact = { at: kernels.at(normed), stride: depth }
+    const states = this.states.make(exact, rows, depth)
+    const logits = { at: this.roomFor(rows), stride: matrix.stride }
+    matrix.multiplyQuantised(states, logits.at, rows)
+    return Array.from({ length: rows }, (_, n): Position | undefined => {
+      const { length, off } = this.states.lengths(states, n)
+      if (!(length < Infinity)) return undefined
+      // What the sums of squares are off by, and each number's own rounding.
+      const upwards = 1 + roundingOf(depth)
+      return {
+        state: rowsFrom(exact, n).at,
+        logits: rowsFrom(logits, n).at,
+        factor: length * upwards,
+        rest: (off * upwards + length * 2 ** -22) * longest,
+      }
     })
-    kernels.share('propose', {
-      ...{
-        x: x.at,
-        xStride: FLOAT * x.stride,
-        matrix: this.job,
-        out: logits.at,
-        outStride: FLOAT * logits.stride,
-      },
-      ...{ rows, depth: paddedDepth, groups: numTokens, numBytes: FLOAT * this.bytes.size },
-    })
-    return positions
-  }
-
-  /** Writes a state of D floats as 16-bit numbers with a scale; how far logits may be off by it. */
-  private quantiseState(from: number, to: number): Bound | undefined {
-    const { kernels, paddedDepth, longest } = this
-    const [depth] = this.plain.shape
-    const state = kernels.floats(from, depth)
-    let [most, squares] = [0, 0]
-    for (let i = 0; i < depth; i++) {
-      most = Math.max(most, Math.abs(state[i]))
-      squares += state[i] * state[i]
-    }
-    if (!(squares < Infinity)) return undefined
-    // As large as sums of whole numbers may become without leaving 32 bits.
-    const steps = Math.min(32767, Math.floor((2 ** 31 - 1) / (127 * paddedDepth)))
-    const scale = Math.fround(most / steps)
-    const numbers = new Int16Array(state.buffer, to + ROW_HEAD, paddedDepth)
-    let off = 0
-    for (let i = 0; i < depth; i++) {
-      const number = scale > 0 ? Math.max(-steps, Math.min(steps, Math.round(state[i] / scale))) : 0
-      numbers[i] = number
-      off += (state[i] - number * scale) ** 2
-    }
-    numbers.fill(0, depth)
-    kernels.floats(to, 1)[0] = scale
-    return { factor: Math.sqrt(squares) * UPWARDS, rest: Math.sqrt(off) * longest * UPWARDS }
   }
 
   /**
@@ -223,64 +196,37 @@ export class ProposalHead {
     return { near: choiceOf(mass), low: choiceOf(mass + off), high: choiceOf(Math.max(known, mass - off)) }
   }
 
-  /** Where states and logits of so many positions have room. */
+  /** Where logits of so many positions have room. */
   private roomFor(rows: number): number {
-    const { kernels, numTokens, paddedDepth } = this
+    const { kernels, matrix } = this
     if (this.room && this.room.rows >= rows) return this.room.at
     if (this.room) kernels.free(this.room.at)
-    const numBytes = rows * (ROW_HEAD + 2 * paddedDepth + FLOAT * NUM_PARTS * numTokens)
-    this.room = { at: kernels.allocate(numBytes), rows }
+    this.room = { at: kernels.allocate(FLOAT * rows * matrix.stride), rows }
     return this.room.at
-  }
-
-  /** Of a part of the vocabulary. */
-  private get numTokens(): number {
-    return Math.ceil(this.plain.shape[1] / NUM_PARTS)
-  }
-
-  private get paddedDepth(): number {
-    return paddedDepthOf(this.plain.shape[0])
-  }
-
-  /** Where kernels leave what they find. */
-  private get results(): number {
-    return this.job + FLOAT * LANES
   }
 }
 
-interface QuantisedHead {
-  /** Token after token, each padded to whole steps, up to the end of the last part. */
-  readonly bytes: Int8Array<ArrayBuffer>
-  readonly scales: Float32Array
+interface Slack {
   readonly slack: Float32Array
   readonly longest: number
 }
 
-/** A head [D, V] in 8 bits with a scale for each token; undefined where it holds what is no number. */
-function quantise({ data, shape }: HostWeight): QuantisedHead | undefined {
+/** What a head [D, V] may be off by in 8 bits; undefined where it holds what is no number. */
+function slackOf(head: HostWeight): Slack | undefined {
+  const { data, shape } = head
   const [depth, vocabSize] = shape
-  const padded = paddedDepthOf(depth)
-  const numTokens = NUM_PARTS * Math.ceil(vocabSize / NUM_PARTS)
-  const scales = new Float32Array(numTokens)
-  for (let i = 0; i < data.length;) {
-    for (let token = 0; token < vocabSize; token++, i++)
-      scales[token] = Math.max(scales[token], Math.abs(data[i]))
-  }
+  const scales = scalesOf(head)
   if (!scales.every(Number.isFinite)) return undefined
-  for (let token = 0; token < vocabSize; token++) scales[token] /= 127
-  const bytes = new Int8Array(numTokens * padded)
   const [squares, quantised, off] = [0, 0, 0].map(() => new Float64Array(vocabSize))
-  for (let row = 0, i = 0; row < depth; row++) {
+  for (let i = 0; i < data.length;) {
     for (let token = 0; token < vocabSize; token++, i++) {
-      const scale = scales[token]
-      const byte = scale > 0 ? Math.max(-127, Math.min(127, Math.round(data[i] / scale))) : 0
-      bytes[token * padded + row] = byte
+      const value = byteOf(data[i], scales[token]) * scales[token]
       squares[token] += data[i] ** 2
-      quantised[token] += (byte * scale) ** 2
-      off[token] += (data[i] - byte * scale) ** 2
+      quantised[token] += value ** 2
+      off[token] += (data[i] - value) ** 2
     }
   }
-  const slack = new Float32Array(numTokens)
+  const slack = new Float32Array(vocabSize)
   const rounding = roundingOf(depth)
   let longest = 0
   for (let token = 0; token < vocabSize; token++) {
@@ -288,7 +234,7 @@ function quantise({ data, shape }: HostWeight): QuantisedHead | undefined {
     slack[token] = (Math.sqrt(off[token]) + rounding * (length + length8)) * UPWARDS
     longest = Math.max(longest, length8)
   }
-  return { bytes, scales, slack, longest }
+  return { slack, longest }
 }
 
 /**
@@ -297,8 +243,4 @@ function quantise({ data, shape }: HostWeight): QuantisedHead | undefined {
  */
 function roundingOf(depth: number): number {
   return (depth + 16) * 2 ** -24
-}
-
-function paddedDepthOf(depth: number): number {
-  return Math.ceil(depth / DEPTH_STEP) * DEPTH_STEP
 }

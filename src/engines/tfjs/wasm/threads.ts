@@ -1,6 +1,7 @@
 // Threads that help with products, in memory that they share with tfjs's wasm backend.
 import { decodeModules, instantiate, type ModuleBytes } from './instantiate.js'
-import { HEAD, OPERATIONS, PACKED, THREADS } from './modules.js'
+import { PACKED, QUANTISED, THREADS } from './modules.js'
+import { FLOAT, type Rows } from './rows.js'
 
 /** What another thread is to do until it is ended. All of it can be sent to a worker. */
 export interface ThreadTask {
@@ -21,28 +22,35 @@ export interface Helpers {
 }
 
 /** Kinds of products that threads share, by the kernel and its number: see scripts/wasm/kernels.ts. */
-export const KINDS = { multiplyPacked: 0, propose: 1 } as const
+export const KINDS = { multiplyPacked: 0, multiplyQuantised: 1 } as const
 export type ProductKind = keyof typeof KINDS
 
-/** A product of rows: byte offsets and strides of x and of what comes out, the matrix, and the parts that it falls into. */
+/** A product of rows with a matrix, which falls into groups of columns. */
 export interface SharedProduct {
-  readonly x: number
-  readonly xStride: number
+  readonly x: Rows
+  /** Byte offset. */
   readonly matrix: number
-  readonly out: number
-  readonly outStride: number
+  readonly out: Rows
   readonly rows: number
   readonly depth: number
-  /** Groups of columns, or tokens of a part of the vocabulary. */
   readonly groups: number
   /** Of the matrix. */
   readonly numBytes: number
 }
 
+export type Operands = readonly [
+  x: number,
+  xStride: number,
+  matrix: number,
+  out: number,
+  outStride: number,
+  rows: number,
+  depth: number,
+]
+
 /** A product's operands, as kernels take them. */
-export function operandsOf(product: SharedProduct): readonly number[] {
-  const { x, xStride, matrix, out, outStride, rows, depth } = product
-  return [x, xStride, matrix, out, outStride, rows, depth]
+export function operandsOf({ x, matrix, out, rows, depth }: SharedProduct): Operands {
+  return [x.at, FLOAT * x.stride, matrix, out.at, FLOAT * out.stride, rows, depth]
 }
 
 /** Bytes of a job, all of them zero before the first one. */
@@ -63,7 +71,7 @@ export class SharedProducts {
     private readonly memory: WebAssembly.Memory,
     private readonly job: number,
   ) {
-    const texts = { packed: PACKED, operations: OPERATIONS, head: HEAD, threads: THREADS }
+    const texts = { packed: PACKED, quantised: QUANTISED, threads: THREADS }
     this.modules = decodeModules(texts, memory)
     this.multiplyShared = instantiate(this.modules, memory).multiplyShared as typeof this.multiplyShared
   }

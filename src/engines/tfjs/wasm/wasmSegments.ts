@@ -19,14 +19,14 @@ import type { SegmentGroup, SegmentInput, SegmentOutput, SegmentRunner } from '.
 import { appendKeyValues, attend, splitHeads, type AttentionShape } from './attention.js'
 import { chooseOnWasm, readChosen } from './choice.js'
 import { currentKernels, LANES, type Kernels } from './kernels.js'
-import type { PackedMatrix } from './packedMatrix.js'
+import type { RowMatrix } from './rowMatrix.js'
 import { FLOAT, rowsFrom, type Rows } from './rows.js'
 import { Workspace, type FeedForwardMatrices, type RowPass } from './workspace.js'
 
 /** From here on an encoder's attention is a matter of matrices, which tfjs multiplies faster. */
 const MAX_SOURCE_LENGTH = 96
 
-/** What is read, all of it the owner's; every matrix of a layer is packed. */
+/** What is read, all of it the owner's; every matrix of a layer is a {@link RowMatrix}. */
 export interface WasmModel {
   readonly weights: EngineWeights
   readonly bias: PositionBias
@@ -34,14 +34,14 @@ export interface WasmModel {
 }
 
 interface EncoderLayer extends FeedForwardMatrices {
-  readonly selfIn: PackedMatrix
-  readonly selfOut: PackedMatrix
+  readonly selfIn: RowMatrix
+  readonly selfOut: RowMatrix
 }
 
 interface DecoderLayer extends EncoderLayer {
-  readonly crossIn: PackedMatrix
-  readonly crossOut: PackedMatrix
-  readonly keyValue: PackedMatrix
+  readonly crossIn: RowMatrix
+  readonly crossOut: RowMatrix
+  readonly keyValue: RowMatrix
 }
 
 /** The kernels that {@link WasmSegments} of a model would run; undefined where there are none for it. */
@@ -68,7 +68,7 @@ export class WasmSegments implements SegmentRunner {
     this.encoder = weights.encoder.layers.map(encoderLayer)
     this.decoder = weights.decoder.layers.map(decoderLayer)
     const matrices = [this.encoder[0], this.decoder[0]].flatMap(
-      (layer) => Object.values(layer) as PackedMatrix[],
+      (layer) => Object.values(layer) as RowMatrix[],
     )
     this.headWidth = this.decoder[0].selfOut.shape[0] / shape.numHeads
     this.workspace = new Workspace(kernels, {
@@ -238,6 +238,7 @@ export class WasmSegments implements SegmentRunner {
 
   private logits(normed: tf.Tensor2D): tf.Tensor2D {
     const { head } = this.model.weights.exit
+    if (!(head instanceof tf.Tensor)) return (head as RowMatrix).multiply(normed)
     return this.kernels.multiply(normed, head) ?? tf.matMul(normed, head)
   }
 
@@ -260,14 +261,14 @@ export class WasmSegments implements SegmentRunner {
   }
 }
 
-const packed = (matrix: Linear) => matrix as PackedMatrix
+const rowMatrix = (matrix: Linear) => matrix as RowMatrix
 
 function commonParts(attention: SelfAttentionWeights, feedForward: FeedForwardWeights): EncoderLayer {
   return {
-    selfIn: packed(attention.queryKeyValue),
-    selfOut: packed(attention.output),
-    feedIn: packed(feedForward.input),
-    feedOut: packed(feedForward.output),
+    selfIn: rowMatrix(attention.queryKeyValue),
+    selfOut: rowMatrix(attention.output),
+    feedIn: rowMatrix(feedForward.input),
+    feedOut: rowMatrix(feedForward.output),
   }
 }
 
@@ -279,8 +280,8 @@ function decoderLayer(layer: CachedLayerWeights): DecoderLayer {
   const { selfAttention, crossAttention, feedForward, keyValue } = layer
   return {
     ...commonParts(selfAttention, feedForward),
-    crossIn: packed(crossAttention.query),
-    crossOut: packed(crossAttention.output),
-    keyValue: packed(keyValue),
+    crossIn: rowMatrix(crossAttention.query),
+    crossOut: rowMatrix(crossAttention.output),
+    keyValue: rowMatrix(keyValue),
   }
 }

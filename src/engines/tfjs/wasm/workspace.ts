@@ -2,13 +2,13 @@
 // it becomes does not depend on the others.
 import type * as tf from '@tensorflow/tfjs'
 import { LANES, type Kernels } from './kernels.js'
-import { strideOf, type PackedMatrix } from './packedMatrix.js'
+import { strideOf, type RowMatrix } from './rowMatrix.js'
 import { FLOAT, type Rows } from './rows.js'
 
 /** Matrices of a feed-forward sub-layer. */
 export interface FeedForwardMatrices {
-  readonly feedIn: PackedMatrix
-  readonly feedOut: PackedMatrix
+  readonly feedIn: RowMatrix
+  readonly feedOut: RowMatrix
 }
 
 export interface WorkspaceShape {
@@ -97,13 +97,13 @@ export class RowPass {
   }
 
   /** A matrix with the normed states. What it gives stays until the next product of this kind. */
-  multiplyNormed(matrix: PackedMatrix): Rows {
+  multiplyNormed(matrix: RowMatrix): Rows {
     this.normalise()
     return this.multiply(matrix, this.places.normed)
   }
 
   /** A matrix with rows of any kind; as {@link multiplyNormed}. */
-  multiply(matrix: PackedMatrix, x: Rows): Rows {
+  multiply(matrix: RowMatrix, x: Rows): Rows {
     const { wide } = this.places
     matrix.multiplyRows(x, wide.at, this.rows)
     return { at: wide.at, stride: matrix.stride }
@@ -115,7 +115,7 @@ export class RowPass {
   }
 
   /** Adds a product to the states; the normed ones, which nobody needs any more, take it up first. */
-  addProduct(matrix: PackedMatrix, x: Rows): void {
+  addProduct(matrix: RowMatrix, x: Rows): void {
     const { hidden, normed } = this.places
     matrix.multiplyRows(x, normed.at, this.rows)
     this.kernels.run.add(hidden.at, normed.at, this.rows * hidden.stride)

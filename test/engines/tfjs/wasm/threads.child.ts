@@ -4,6 +4,8 @@ import * as tf from '@tensorflow/tfjs'
 import { chooseBackend } from '../../../../src/engines/tfjs/backend.node.js'
 import { currentKernels } from '../../../../src/engines/tfjs/wasm/kernels.js'
 import { PackedMatrix } from '../../../../src/engines/tfjs/wasm/packedMatrix.js'
+import { QuantisedMatrix } from '../../../../src/engines/tfjs/wasm/quantisedMatrix.js'
+import { QuantisedRows } from '../../../../src/engines/tfjs/wasm/quantisedRows.js'
 import { Random } from '../../../../src/random.js'
 
 const [sizes, ...counts] = process.argv.slice(2)
@@ -34,22 +36,20 @@ const small = [
   [64, 40],
   [64, 256],
 ]
-const matrices = (sizes === 'small' ? small : [...large, ...small]).map(([depth, width]) => {
-  const matrix = normal(depth, width)
-  return {
-    depth,
-    packed: new PackedMatrix(kernels, { shape: [depth, width], data: matrix.dataSync() as Float32Array }),
-  }
+const rows8 = new QuantisedRows(kernels)
+const matrices = (sizes === 'small' ? small : [...large, ...small]).flatMap(([depth, width]) => {
+  const weight = { shape: [depth, width], data: normal(depth, width).dataSync() as Float32Array }
+  return [new PackedMatrix(kernels, weight), new QuantisedMatrix(kernels, rows8, weight)]
 })
 let numDifferent = 0
 for (let i = 0; i < numProducts; i++) {
-  const { depth, packed } = matrices[i % matrices.length]
-  const x = normal(1 + random.integer(5), depth)
+  const matrix = matrices[i % matrices.length]
+  const x = normal(1 + random.integer(5), matrix.shape[0])
   tf.tidy(() => {
     kernels.help = undefined
-    const alone = packed.multiply(x).dataSync()
+    const alone = matrix.multiply(x).dataSync()
     kernels.help = counted
-    const together = packed.multiply(x).dataSync()
+    const together = matrix.multiply(x).dataSync()
     if (alone.some((value, at) => !Object.is(value, together[at]))) numDifferent++
   })
   x.dispose()

@@ -2,6 +2,7 @@
 // what is beside it.
 import assert from 'node:assert/strict'
 import * as tf from '@tensorflow/tfjs'
+import type { EngineDtype } from '../../../../src/config/index.js'
 import { decodeOne, full } from '../../../../src/decoding/index.js'
 import { chooseBackend } from '../../../../src/engines/tfjs/backend.node.js'
 import { createTfjsEngine } from '../../../../src/engines/tfjs/engine.js'
@@ -29,13 +30,13 @@ const names = ['free-v10', 'free-v11', 'asymmetric', 'v10', 'v11']
 describe('layers by kernels on wasm', () => {
   before(() => chooseBackend({ backend: 'wasm' }))
 
-  const withKernels = (model: Model, use: (ways: Ways) => void) => {
+  const withKernels = (model: Model, use: (ways: Ways) => void, dtype: EngineDtype = 'float32') => {
     const kernels = kernelsFor(model.config)!
     // As in an engine, where long sources go operation by operation over packed matrices.
     const make = (own: RunnerModel) =>
       new WasmSegments(kernels, own, new EagerSegments(own.weights, own.bias, own.shape))
     const before = tf.memory().numTensors
-    withWays(model, { kernels, make }, use)
+    withWays(model, { upload: { kernels, dtype }, make }, use)
     assert.equal(tf.memory().numTensors, before)
   }
 
@@ -82,12 +83,18 @@ describe('layers by kernels on wasm', () => {
     })
   }
 
-  for (const name of ['free-v10', 'free-v11']) {
+  for (const [name, dtype] of [
+    ['free-v10', 'float32'],
+    ['free-v11', 'float32'],
+    ['free-v10', 'int8'],
+    ['free-v11', 'int8'],
+  ] as const) {
     const model = readParityModel(name, 1)
     const { config } = model
+    const inDtype = (use: (ways: Ways) => void) => withKernels(model, use, dtype)
 
-    it(`${name}: rows side by side give each to the last bit what it gives alone`, () => {
-      withKernels(model, ({ own }) => {
+    it(`${name}, ${dtype}: rows side by side give each to the last bit what it gives alone`, () => {
+      inDtype(({ own }) => {
         const [rows, positions, past] = [3, 2, 5]
         const pass = { rows, positions, past, memories: 'own', isMasked: true } as const
         const together = randomGroup(config, pass)(0)
@@ -127,8 +134,8 @@ describe('layers by kernels on wasm', () => {
       })
     })
 
-    it(`${name}: positions at once give each to the last bit what it gives one by one`, () => {
-      withKernels(model, ({ own }) => {
+    it(`${name}, ${dtype}: positions at once give each to the last bit what it gives one by one`, () => {
+      inDtype(({ own }) => {
         const positions = 4
         const pass = { rows: 1, positions, past: 3, memories: 'own', isMasked: false } as const
         const group = randomGroup(config, pass)(0)
@@ -156,20 +163,60 @@ describe('layers by kernels on wasm', () => {
     })
   }
 
-  it('a state that is no number spoils no later pass', () => {
-    // Model widths that leave room in a row, where it might stay.
-    const model = readParityModel('asymmetric', 1)
-    withKernels(model, ({ own }) => {
-      const pass = { rows: 1, positions: 1, past: 0, memories: 'shared', isMasked: false } as const
-      const groups = [randomGroup(model.config, pass)(0)]
-      const states = randomTensors()<tf.Tensor2D>(1, model.config.dModel)
-      const segment = { from: 0, to: 1, exit: { choice: undefined, wantsLogits: true }, groups } as const
-      const before = bitsOf(own.run({ ...segment, hidden: states }).logits!)
-      const spoiled = own.run({ ...segment, hidden: tf.mul(states, NaN) })
-      assert.ok(spoiled.logits!.dataSync().every(Number.isNaN))
-      assert.deepEqual(bitsOf(own.run({ ...segment, hidden: states }).logits!), before)
+  for (const name of names) {
+    it(`${name}: in 8 bits near what float32 gives, in whatever way the encoder goes`, () => {
+      const model = readParityModel(name, 1)
+      const { config } = model
+      let largest = 0
+      withKernels(
+        model,
+        ({ own, eager }) => {
+          const random = randomTensors()
+          for (const length of [5, 96, 97]) {
+            const states = random<tf.Tensor2D>(length, config.dModel)
+            const bias = random<tf.Tensor4D>(1, config.numHeads, length, length)
+            const [actual, expected] = [own, eager].map((way) => way.encoderLayers(states, bias))
+            largest = Math.max(largest, distance(actual, expected))
+          }
+          for (const [from, to] of [
+            [0, 1],
+            [1, config.decoderLayers],
+          ]) {
+            const groups = Object.values(passes).map((pass) => randomGroup(config, pass, random)(from))
+            const rows = groups.reduce((sum, { batch, numPositions }) => sum + batch * numPositions, 0)
+            const hidden = random<tf.Tensor2D>(rows, config.dModel)
+            const exit = { choice: undefined, wantsLogits: true }
+            const [actual, expected] = [own, eager].map((way) => way.run({ from, to, hidden, groups, exit }))
+            largest = Math.max(largest, distanceOf(actual, expected))
+          }
+        },
+        'int8',
+      )
+      // Measured: up to 0.053, with random weights; next to nothing would be float32.
+      assert.ok(largest > 1e-3 && largest < 0.1, `${largest}`)
     })
-  })
+  }
+
+  for (const dtype of ['float32', 'int8'] as const) {
+    it(`${dtype}: a state that is no number spoils no later pass`, () => {
+      // Model widths that leave room in a row, where it might stay.
+      const model = readParityModel('asymmetric', 1)
+      withKernels(
+        model,
+        ({ own }) => {
+          const pass = { rows: 1, positions: 1, past: 0, memories: 'shared', isMasked: false } as const
+          const groups = [randomGroup(model.config, pass)(0)]
+          const states = randomTensors()<tf.Tensor2D>(1, model.config.dModel)
+          const segment = { from: 0, to: 1, exit: { choice: undefined, wantsLogits: true }, groups } as const
+          const before = bitsOf(own.run({ ...segment, hidden: states }).logits!)
+          const spoiled = own.run({ ...segment, hidden: tf.mul(states, NaN) })
+          assert.ok(spoiled.logits!.dataSync().every(Number.isNaN))
+          assert.deepEqual(bitsOf(own.run({ ...segment, hidden: states }).logits!), before)
+        },
+        dtype,
+      )
+    })
+  }
 
   it('serve an engine whose heads have whole vectors, and no other', async () => {
     assert.equal(kernelsFor(readParityModel('mt5', 1).config), undefined)

@@ -1,5 +1,5 @@
 // In what precision each matrix of a model is.
-import type { EngineDtype, MatrixGroup } from '../config/index.js'
+import type { EngineDtype, MatrixGroup } from './runtime.js'
 
 /** What a model is to be computed in. */
 export interface PrecisionOptions {

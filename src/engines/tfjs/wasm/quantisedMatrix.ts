@@ -1,0 +1,97 @@
+// Matrices in 8 bits, with a float32 scale a column. Rows are quantised too, each by itself and to more bits than that; sums
+// are of whole numbers, and exact: they do not depend on an order.
+import * as tf from '@tensorflow/tfjs'
+import type { HostWeight, ProductEnd } from '../../../model/index.js'
+import type { Kernels } from './kernels.js'
+import { LARGEST_BYTE, type QuantisedRows } from './quantisedRows.js'
+import { GROUP, multiplyTensor, strideOf, wholeLanes, type RowMatrix } from './rowMatrix.js'
+import { FLOAT, type Rows } from './rows.js'
+
+/** Columns of a stream, and rows of it that lie together. */
+const [STREAM, PAIR] = [4, 2]
+
+export class QuantisedMatrix implements RowMatrix {
+  readonly shape: readonly [number, number]
+  readonly stride: number
+  /** Group after group: its scales, then its streams. */
+  private readonly data: tf.Tensor1D
+
+  /** Packs it onto the kernels' backend. The caller disposes it. `inputs`: room for a product's rows, the caller's. */
+  constructor(
+    private readonly kernels: Kernels,
+    private readonly inputs: QuantisedRows,
+    weight: HostWeight,
+  ) {
+    const [depth, width] = weight.shape
+    this.shape = [depth, width]
+    this.stride = strideOf(width)
+    this.data = tf.keep(tf.tensor1d(new Int32Array(pack(weight)), 'int32'))
+  }
+
+  multiply(x: tf.Tensor2D, end?: ProductEnd): tf.Tensor2D {
+    return multiplyTensor(this.kernels, this, x, end)
+  }
+
+  multiplyRows(x: Rows, out: number, rows: number): void {
+    this.multiplyQuantised(this.inputs.make(x, rows, this.shape[0]), out, rows)
+  }
+
+  /** As {@link multiplyRows}, of rows that are quantised already. */
+  multiplyQuantised(x: Rows, out: number, rows: number): void {
+    const { kernels, data, shape, stride } = this
+    kernels.share('multiplyQuantised', {
+      x,
+      matrix: kernels.at(data),
+      out: { at: out, stride },
+      rows,
+      depth: wholeLanes(shape[0]),
+      groups: stride / GROUP,
+      numBytes: FLOAT * data.size,
+    })
+  }
+
+  dispose(): void {
+    this.data.dispose()
+  }
+}
+
+/** A number in steps of a scale. */
+export function byteOf(value: number, scale: number): number {
+  return scale > 0 ? Math.max(-LARGEST_BYTE, Math.min(LARGEST_BYTE, Math.round(value / scale))) : 0
+}
+
+/** The step of each column of a matrix: that of its largest magnitude. Not a number where the column holds none. */
+export function scalesOf({ data, shape }: HostWeight): Float32Array<ArrayBuffer> {
+  const width = shape[1]
+  const scales = new Float32Array(width)
+  for (let i = 0; i < data.length;) {
+    for (let column = 0; column < width; column++, i++) {
+      scales[column] = Math.max(scales[column], Math.abs(data[i]))
+    }
+  }
+  return scales.map((most) => most / LARGEST_BYTE)
+}
+
+/** As `multiplyQuantised` reads it. */
+function pack(weight: HostWeight): ArrayBuffer {
+  const { data, shape } = weight
+  const [depth, width] = shape
+  const scales = scalesOf(weight)
+  const streamBytes = STREAM * wholeLanes(depth)
+  const groupBytes = FLOAT * GROUP + (GROUP / STREAM) * streamBytes
+  const packed = new ArrayBuffer((groupBytes * strideOf(width)) / GROUP)
+  const bytes = new Int8Array(packed)
+  for (let start = 0, at = 0; start < width; start += GROUP, at += groupBytes) {
+    const group = scales.subarray(start, start + GROUP)
+    new Float32Array(packed, at, GROUP).set(group)
+    for (let row = 0; row < depth; row++) {
+      const from = row * width + start
+      const to = at + FLOAT * GROUP + STREAM * (row - (row % PAIR)) + (row % PAIR)
+      for (let column = 0; column < group.length; column++) {
+        const stream = to + Math.floor(column / STREAM) * streamBytes
+        bytes[stream + (column % STREAM) * PAIR] = byteOf(data[from + column], group[column])
+      }
+    }
+  }
+  return packed
+}

@@ -1,0 +1,60 @@
+// Matrices as layers read them on wasm: by products with a few rows from the left, in groups of columns.
+import * as tf from '@tensorflow/tfjs'
+import type { FixedMatrix, ProductEnd } from '../../../model/index.js'
+import { LANES, type Kernels } from './kernels.js'
+import { FLOAT, type Rows } from './rows.js'
+
+/** Columns of a group: see scripts/wasm/kernels.ts. */
+export const GROUP = 64
+
+/** A matrix [A, C]. A row of a product does not depend on the rows beside it, nor on how many threads there are. */
+export interface RowMatrix extends FixedMatrix {
+  /** Floats of a row of the product: C and zeros up to whole groups. */
+  readonly stride: number
+  /** Rows of x, zeros from A up to whole fours, to rows at a byte offset, {@link stride} floats apart. */
+  multiplyRows(x: Rows, out: number, rows: number): void
+  /** Idempotent. */
+  dispose(): void
+}
+
+/** A width and what it takes to whole groups. */
+export function strideOf(width: number): number {
+  return Math.ceil(width / GROUP) * GROUP
+}
+
+/** The same with what it takes to what kernels take at once. */
+export function wholeLanes(width: number): number {
+  return Math.ceil(width / LANES) * LANES
+}
+
+/** x [N, A] -> [N, C], and what is done to it. Call it inside a tidy. */
+export function multiplyTensor(
+  kernels: Kernels,
+  matrix: RowMatrix,
+  x: tf.Tensor2D,
+  { added, relu = false }: ProductEnd = {},
+): tf.Tensor2D {
+  const { shape, stride } = matrix
+  const [rows, depth] = x.shape
+  const width = shape[1]
+  const out = kernels.make<tf.Tensor2D>([rows, width])
+  if (rows === 0) return out
+  const whole = wholeLanes(depth)
+  const padded = whole === depth ? x : tf.pad(x, [[0, 0], [0, whole - depth]]) // prettier-ignore
+  const from = { at: kernels.at(padded), stride: whole }
+  const to = { at: kernels.at(out), stride: width }
+  if (stride === width) matrix.multiplyRows(from, to.at, rows)
+  else {
+    const wide = { at: kernels.allocate(FLOAT * rows * stride), stride }
+    matrix.multiplyRows(from, wide.at, rows)
+    kernels.copyRows(to, wide, { rows, width })
+    kernels.free(wide.at)
+  }
+  if (out.size % LANES > 0) {
+    const sum = added ? tf.add<tf.Tensor2D>(added, out) : out
+    return relu ? tf.relu(sum) : sum
+  }
+  if (added) kernels.run.add(to.at, kernels.at(added), out.size)
+  if (relu) kernels.run.relu(to.at, out.size)
+  return out
+}
