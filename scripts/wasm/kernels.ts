@@ -287,7 +287,8 @@ const QUANTISE = `
   (param $x i32) (param $xStride i32) (param $out i32) (param $outStride i32) (param $rows i32) (param $depth i32)
   (param $steps f32)
   (local $at i32) (local $to i32) (local $end i32) (local $most v128) (local $scale v128) (local $inverse v128)
-  (local $number v128) (local $squares v128) (local $off v128)
+  (local $number v128) (local $squares v128) (local $off v128) (local $least v128)
+  (local.set $least (f32x4.splat (f32.neg (local.get $steps))))
   (loop $nextRow
     (local.set $at (local.get $x))
     (local.set $to (i32.add (local.get $out) (i32.const ${ROW_HEAD})))
@@ -296,7 +297,8 @@ const QUANTISE = `
     (local.set $squares ${splat(0)})
     (local.set $off ${splat(0)})
     (loop $nextFour
-      (local.set $most (f32x4.max (local.get $most) (f32x4.abs (v128.load (local.get $at)))))
+      ;; Of magnitudes as whole numbers, of which what is no number is the largest.
+      (local.set $most (i32x4.max_s (local.get $most) (f32x4.abs (v128.load (local.get $at)))))
       ${bump('$at', LANES)}
       (br_if $nextFour (i32.lt_u (local.get $at) (local.get $end))))
     (local.set $most (f32x4.splat (f32.max
@@ -306,9 +308,11 @@ const QUANTISE = `
     (local.set $inverse (f32x4.div (f32x4.splat (local.get $steps)) (local.get $most)))
     (local.set $at (local.get $x))
     (loop $nextNumbers
-      (local.set $number (i32x4.trunc_sat_f32x4_s (f32x4.max (f32x4.splat (f32.neg (local.get $steps)))
-        (f32x4.min (f32x4.splat (local.get $steps))
-          (f32x4.nearest (f32x4.mul (v128.load (local.get $at)) (local.get $inverse)))))))
+      (local.set $number (i32x4.trunc_sat_f32x4_s (f32x4.pmax
+        (f32x4.pmin
+          (f32x4.nearest (f32x4.mul (v128.load (local.get $at)) (local.get $inverse)))
+          (f32x4.neg (local.get $least)))
+        (local.get $least))))
       (v128.store64_lane 0 (local.get $to) (i16x8.narrow_i32x4_s (local.get $number) (local.get $number)))
       (local.set $number (f32x4.sub (v128.load (local.get $at))
         (f32x4.mul (f32x4.convert_i32x4_s (local.get $number)) (local.get $scale))))
@@ -527,10 +531,11 @@ const GATE = `
           (v128.load (i32.add (i32.add (local.get $x) (local.get $width)) (local.get $at)))
           (f32x4.div (local.get $gate)
             (f32x4.add ${splat(1)}
-              (call $exp (f32x4.min ${splat(88)} (f32x4.mul ${splat(-2 * Math.sqrt(2 / Math.PI))}
+              (call $exp (f32x4.pmin (f32x4.mul ${splat(-2 * Math.sqrt(2 / Math.PI))}
                 (f32x4.add (local.get $gate)
                   (f32x4.mul ${splat(0.044715)}
-                    (f32x4.mul (f32x4.mul (local.get $gate) (local.get $gate)) (local.get $gate)))))))))))
+                    (f32x4.mul (f32x4.mul (local.get $gate) (local.get $gate)) (local.get $gate)))))
+                ${splat(88)}))))))
       ${bump('$at', LANES)}
       (br_if $nextFour (i32.lt_u (local.get $at) (local.get $width))))
     (local.set $x (i32.add (local.get $x) (local.get $xStride)))
@@ -580,9 +585,12 @@ const CHOOSE = `
   (f32.store offset=16 (local.get $out) (f32.div (f32.const 1) ${lanes('$sum')})))`
 
 /**
- * `attend`: one query over a memory of `length` positions. Scores, their exponentials and the sum over values each go
- * through the positions in order, four sums side by side, and what is masked adds zeros: so a query gets the same to the
- * last bit whatever masked positions come after. `scores` has room for length + 4 floats; `bias` 0 is none.
+ * `attend`: a row's queries, position by position in each head, over a memory of `length` positions of each head. Scores,
+ * their exponentials and the sum over values each go through the positions in order, four sums side by side, and what is
+ * masked adds zeros: so a query gets the same to the last bit whatever masked positions come after. `scores` has room for
+ * length + 4 floats; `bias` 0 is none. Strides in bytes, `width` in floats.
+ *
+ * `append`: to `present`, head by head, what `past` holds of `before` positions and then new positions of rows.
  */
 const ATTEND = `
 (func (export "copyRows")
@@ -594,8 +602,8 @@ const ATTEND = `
     (br_if $nextRow (local.tee $rows (i32.sub (local.get $rows) (i32.const 1))))))
 (func $exp (export "exp") (param $x v128) (result v128)
   (local $n v128) (local $r v128) (local $y v128)
-  (local.set $n (f32x4.nearest (f32x4.mul (f32x4.max (local.get $x) ${splat(-87.3)}) ${splat(Math.LOG2E)})))
-  (local.set $r (f32x4.sub (f32x4.max (local.get $x) ${splat(-87.3)}) (f32x4.mul (local.get $n) ${splat(0.693359375)})))
+  (local.set $n (f32x4.nearest (f32x4.mul (f32x4.pmax (local.get $x) ${splat(-87.3)}) ${splat(Math.LOG2E)})))
+  (local.set $r (f32x4.sub (f32x4.pmax (local.get $x) ${splat(-87.3)}) (f32x4.mul (local.get $n) ${splat(0.693359375)})))
   (local.set $r (f32x4.sub (local.get $r) (f32x4.mul (local.get $n) ${splat(-2.1219444e-4)})))
   (local.set $y ${splat(EXP[0])})
   ${EXP.slice(1)
@@ -605,7 +613,55 @@ const ATTEND = `
   (local.set $y (f32x4.mul (local.get $y)
     (i32x4.shl (i32x4.add (i32x4.trunc_sat_f32x4_s (local.get $n)) (v128.const i32x4 127 127 127 127)) (i32.const 23))))
   (v128.andnot (local.get $y) (f32x4.lt (local.get $x) ${splat(-87.3)})))
+(func (export "append")
+  (param $past i32) (param $present i32) (param $from i32) (param $fromStride i32) (param $heads i32)
+  (param $before i32) (param $positions i32) (param $width i32)
+  (local $size i32) (local $at i32) (local $end i32) (local $left i32)
+  (local.set $width (i32.mul (local.get $width) (i32.const ${FLOAT})))
+  (local.set $size (i32.mul (local.get $before) (local.get $width)))
+  (loop $nextHead
+    (if (local.get $size) (then
+      (memory.copy (local.get $present) (local.get $past) (local.get $size))
+      (local.set $past (i32.add (local.get $past) (local.get $size)))
+      (local.set $present (i32.add (local.get $present) (local.get $size)))))
+    (local.set $left (local.get $positions))
+    (local.set $at (local.get $from))
+    (loop $nextPosition
+      (local.set $end (i32.add (local.get $at) (local.get $width)))
+      (loop $nextFour
+        (v128.store (local.get $present) (v128.load (local.get $at)))
+        ${bump('$present', LANES)}
+        ${bump('$at', LANES)}
+        (br_if $nextFour (i32.lt_u (local.get $at) (local.get $end))))
+      (local.set $at (i32.add (i32.sub (local.get $at) (local.get $width)) (local.get $fromStride)))
+      (br_if $nextPosition (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
+    (local.set $from (i32.add (local.get $from) (local.get $width)))
+    (br_if $nextHead (local.tee $heads (i32.sub (local.get $heads) (i32.const 1))))))
 (func (export "attend")
+  (param $query i32) (param $queryStride i32) (param $key i32) (param $value i32)
+  (param $bias i32) (param $biasHead i32) (param $biasPosition i32) (param $scores i32)
+  (param $out i32) (param $outStride i32) (param $heads i32) (param $positions i32) (param $length i32) (param $width i32)
+  (local $size i32) (local $left i32) (local $at i32) (local $to i32) (local $biasAt i32)
+  (local.set $size (i32.mul (i32.mul (local.get $length) (local.get $width)) (i32.const ${FLOAT})))
+  (loop $nextHead
+    (local.set $left (local.get $positions))
+    (local.set $at (local.get $query))
+    (local.set $to (local.get $out))
+    (local.set $biasAt (local.get $bias))
+    (loop $nextPosition
+      (call $attend (local.get $at) (local.get $key) (local.get $value) (local.get $biasAt) (local.get $scores)
+        (local.get $to) (local.get $length) (local.get $width))
+      (local.set $at (i32.add (local.get $at) (local.get $queryStride)))
+      (local.set $to (i32.add (local.get $to) (local.get $outStride)))
+      (local.set $biasAt (i32.add (local.get $biasAt) (local.get $biasPosition)))
+      (br_if $nextPosition (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
+    (local.set $key (i32.add (local.get $key) (local.get $size)))
+    (local.set $value (i32.add (local.get $value) (local.get $size)))
+    (local.set $query (i32.add (local.get $query) (i32.mul (local.get $width) (i32.const ${FLOAT}))))
+    (local.set $out (i32.add (local.get $out) (i32.mul (local.get $width) (i32.const ${FLOAT}))))
+    (local.set $bias (i32.add (local.get $bias) (local.get $biasHead)))
+    (br_if $nextHead (local.tee $heads (i32.sub (local.get $heads) (i32.const 1))))))
+(func $attend
   (param $query i32) (param $key i32) (param $value i32) (param $bias i32) (param $scores i32) (param $out i32)
   (param $length i32) (param $width i32)
   (local $end i32) (local $last i32) (local $at i32) (local $from i32) (local $score f32) (local $most f32) (local $sum v128)

@@ -1,6 +1,6 @@
 // Attention of a group of rows in step: B rows, P positions each, N = B * P, H heads of width K. Places are byte offsets.
 import type { Kernels } from './kernels.js'
-import { FLOAT, type Rows } from './rows.js'
+import { FLOAT, rowsFrom, type Rows } from './rows.js'
 
 export interface AttentionShape {
   readonly batch: number
@@ -15,43 +15,27 @@ export interface KeyValuePlaces {
   readonly value: number
 }
 
-/**
- * The `part`th H * K floats of rows, head by head, to the last P of `length` positions of a tensor [B, H, length, K].
- */
-export function splitHeads(
-  kernels: Kernels,
-  { batch, numHeads, headWidth, numPositions }: AttentionShape,
-  {
-    from,
-    part,
-    to,
-    length,
-  }: { readonly from: Rows; readonly part: number; readonly to: number; readonly length: number },
-): void {
-  for (let head = 0; head < batch * numHeads; head++) {
-    const row = Math.floor(head / numHeads) * numPositions
-    const column = (part * numHeads + (head % numHeads)) * headWidth
-    kernels.copyRows(
-      { at: to + FLOAT * ((head + 1) * length - numPositions) * headWidth, stride: headWidth },
-      { at: from.at + FLOAT * (row * from.stride + column), stride: from.stride },
-      { rows: numPositions, width: headWidth },
-    )
-  }
+/** What is added to scores, `length` floats for each position of each head of a row. */
+export interface BiasPlaces {
+  /** 0: nothing is added. */
+  readonly at: number
+  /** How many floats they are apart from row to row, head to head and position to position. */
+  readonly rowStride: number
+  readonly headStride: number
+  readonly positionStride: number
 }
+
+/** Of nothing. */
+export const NO_BIAS: BiasPlaces = { at: 0, rowStride: 0, headStride: 0, positionStride: 0 }
 
 /**
  * Keys and values of all positions [B, H, T, K] into `present`: those of `past`, the first T - P of them, and those of
- * `projected`, whose rows hold queries, keys and values beside each other.
+ * `projected`, whose rows [N, 2 * H * K] hold both beside each other.
  */
 export function appendKeyValues(
   kernels: Kernels,
-  shape: AttentionShape,
-  {
-    projected,
-    past,
-    length,
-    present,
-  }: {
+  { batch, numHeads, headWidth, numPositions }: AttentionShape,
+  job: {
     readonly projected: Rows
     readonly past: KeyValuePlaces | undefined
     /** T. */
@@ -59,20 +43,15 @@ export function appendKeyValues(
     readonly present: KeyValuePlaces
   },
 ): void {
-  const { batch, numHeads, headWidth, numPositions } = shape
-  const before = (length - numPositions) * headWidth
-  for (const [part, name] of [
-    [1, 'key'],
-    [2, 'value'],
-  ] as const) {
-    if (past) {
-      kernels.copyRows(
-        { at: present[name], stride: length * headWidth },
-        { at: past[name], stride: before },
-        { rows: batch * numHeads, width: before },
-      )
-    }
-    splitHeads(kernels, shape, { from: projected, part, to: present[name], length })
+  const { projected, past, length, present } = job
+  const width = numHeads * headWidth
+  const before = length - numPositions
+  for (let row = 0; row < batch; row++) {
+    const from = rowsFrom(projected, row * numPositions).at
+    const [old, all] = [FLOAT * row * before * width, FLOAT * row * length * width]
+    const sizes = [FLOAT * projected.stride, numHeads, before, numPositions, headWidth] as const
+    kernels.run.append(past ? past.key + old : 0, present.key + all, from, ...sizes)
+    kernels.run.append(past ? past.value + old : 0, present.value + all, from + FLOAT * width, ...sizes)
   }
 }
 
@@ -92,29 +71,29 @@ export function attend(
       /** One for all rows, or one a row. */
       readonly batch: number
     }
-    /** Where what is added to a query's scores lies, `length` floats; 0: nothing. */
-    readonly biasOf: (row: number, head: number, position: number) => number
+    readonly bias: BiasPlaces
     /** Room for `length` + 4 floats. */
     readonly scores: number
   },
 ): void {
-  const { queries, attended, memory, biasOf, scores } = job
+  const { queries, attended, memory, bias, scores } = job
+  const memoryBytes = memory.batch === 1 ? 0 : FLOAT * numHeads * memory.length * headWidth
   for (let row = 0; row < batch; row++) {
-    for (let head = 0; head < numHeads; head++) {
-      const offset = FLOAT * ((memory.batch === 1 ? 0 : row) * numHeads + head) * memory.length * headWidth
-      for (let position = 0; position < numPositions; position++) {
-        const n = row * numPositions + position
-        kernels.run.attend(
-          queries.at + FLOAT * (n * queries.stride + head * headWidth),
-          memory.key + offset,
-          memory.value + offset,
-          biasOf(row, head, position),
-          scores,
-          attended.at + FLOAT * (n * attended.stride + head * headWidth),
-          memory.length,
-          headWidth,
-        )
-      }
-    }
+    kernels.run.attend(
+      rowsFrom(queries, row * numPositions).at,
+      FLOAT * queries.stride,
+      memory.key + row * memoryBytes,
+      memory.value + row * memoryBytes,
+      bias.at + FLOAT * row * bias.rowStride,
+      FLOAT * bias.headStride,
+      FLOAT * bias.positionStride,
+      scores,
+      rowsFrom(attended, row * numPositions).at,
+      FLOAT * attended.stride,
+      numHeads,
+      numPositions,
+      memory.length,
+      headWidth,
+    )
   }
 }

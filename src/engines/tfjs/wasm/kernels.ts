@@ -56,14 +56,31 @@ interface Exports extends Record<
   column(x: number, matrix: number, depth: number, stride: number): number
   /** See `chooseOnWasm`; out has five floats. */
   choose(logits: number, out: number, count: number): void
-  /** One query over `length` keys and values, one after the other in memory; `bias` 0: none; `scores`: length + 4 floats. */
+  /** See `appendKeyValues`, of a row's keys or values; strides in bytes. */
+  append(
+    past: number,
+    present: number,
+    from: number,
+    fromStride: number,
+    heads: number,
+    before: number,
+    positions: number,
+    width: number,
+  ): void
+  /** See `attend`, of a row; strides in bytes. */
   attend(
     query: number,
+    queryStride: number,
     key: number,
     value: number,
     bias: number,
+    biasHead: number,
+    biasPosition: number,
     scores: number,
     out: number,
+    outStride: number,
+    heads: number,
+    positions: number,
     length: number,
     width: number,
   ): void

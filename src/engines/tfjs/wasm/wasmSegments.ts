@@ -16,7 +16,7 @@ import type { CachedLayerWeights, EngineWeights } from '../decoderWeights.js'
 import type { PositionBias } from '../positionBias.js'
 import type { SegmentExit } from '../segmentExit.js'
 import type { SegmentGroup, SegmentInput, SegmentOutput, SegmentRunner } from '../segments.js'
-import { appendKeyValues, attend, splitHeads, type AttentionShape } from './attention.js'
+import { appendKeyValues, attend, NO_BIAS, type AttentionShape, type BiasPlaces } from './attention.js'
 import { chooseOnWasm, readChosen } from './choice.js'
 import { currentKernels, LANES, type Kernels } from './kernels.js'
 import type { RowMatrix } from './rowMatrix.js'
@@ -99,10 +99,13 @@ export class WasmSegments implements SegmentRunner {
     const pass = this.workspace.begin(length, 0)
     const projected = pass.multiply(this.decoder[layer].keyValue, { at: kernels.at(states), stride: width })
     const shape = { batch: 1, numHeads, headWidth, numPositions: length }
-    const [key, value] = [0, 1].map((part) => {
-      const tensor = kernels.make<tf.Tensor4D>([1, numHeads, length, headWidth])
-      splitHeads(kernels, shape, { from: projected, part, to: kernels.at(tensor), length })
-      return tensor
+    const sizes = [1, numHeads, length, headWidth]
+    const [key, value] = [kernels.make<tf.Tensor4D>(sizes), kernels.make<tf.Tensor4D>(sizes)]
+    appendKeyValues(kernels, shape, {
+      projected,
+      past: undefined,
+      length,
+      present: this.placesOf({ key, value }),
     })
     return { key, value }
   }
@@ -120,13 +123,14 @@ export class WasmSegments implements SegmentRunner {
     const biasAt = kernels.at(bias)
     for (const layer of this.encoder) {
       const projected = pass.multiplyNormed(layer.selfIn)
-      appendKeyValues(kernels, shape, { projected, past: undefined, length, present: memory })
+      const keyValue = this.keyValueOf(projected)
+      appendKeyValues(kernels, shape, { projected: keyValue, past: undefined, length, present: memory })
       const attended = pass.inner(layer.selfOut.shape[0])
       attend(kernels, shape, {
         queries: projected,
         attended,
         memory: { ...memory, length, batch: 1 },
-        biasOf: (_, head, position) => biasAt + FLOAT * (head * length + position) * length,
+        bias: { at: biasAt, rowStride: 0, headStride: length * length, positionStride: length },
         scores: pass.scores,
       })
       pass.addProduct(layer.selfOut, attended)
@@ -158,12 +162,11 @@ export class WasmSegments implements SegmentRunner {
       const queries = rowsFrom(projected, start)
       const own = this.extend(group, shape, { projected: queries, past: group.past(index) })
       present.push(own.present)
-      const biasOf = this.selfBias(group)
       attend(kernels, shape, {
         queries,
         attended: rowsFrom(attended, start),
         memory: own.memory,
-        biasOf,
+        bias: this.selfBias(group),
         scores,
       })
     })
@@ -193,7 +196,12 @@ export class WasmSegments implements SegmentRunner {
     const sizes = [shape.batch, shape.numHeads, length, shape.headWidth]
     const [key, value] = [kernels.make<tf.Tensor4D>(sizes), kernels.make<tf.Tensor4D>(sizes)]
     const present = this.placesOf({ key, value })
-    appendKeyValues(kernels, shape, { projected, past: past && this.placesOf(past), length, present })
+    appendKeyValues(kernels, shape, {
+      projected: this.keyValueOf(projected),
+      past: past && this.placesOf(past),
+      length,
+      present,
+    })
     return { present: { key, value }, memory: { ...present, length, batch: shape.batch } }
   }
 
@@ -202,22 +210,29 @@ export class WasmSegments implements SegmentRunner {
     const keyValue = memory.at(layer)
     const [batch, , length] = keyValue.key.shape
     const { bias } = memory
-    const biasAt = bias ? this.kernels.at(bias) : 0
-    const biasStride = bias && bias.shape[0] > 1 ? FLOAT * length : 0
+    const rowStride = bias && bias.shape[0] > 1 ? length : 0
     return {
       memory: { ...this.placesOf(keyValue), length, batch },
-      biasOf: (row: number) => biasAt + biasStride * row,
+      bias: bias ? { ...NO_BIAS, at: this.kernels.at(bias), rowStride } : NO_BIAS,
     }
   }
 
   /** Position bias and causal mask lie in the lower right corner of a block [1, H, R, C]. */
-  private selfBias({ first, numPositions }: SegmentGroup) {
+  private selfBias({ first, numPositions }: SegmentGroup): BiasPlaces {
     const block = this.model.bias.block(first, numPositions)
     const [, , numRows, numColumns] = block.shape
-    const at = this.kernels.at(block)
     const [top, left] = [numRows - numPositions, numColumns - first - numPositions]
-    return (_row: number, head: number, position: number) =>
-      at + FLOAT * ((head * numRows + top + position) * numColumns + left)
+    return {
+      at: this.kernels.at(block) + FLOAT * (top * numColumns + left),
+      rowStride: 0,
+      headStride: numRows * numColumns,
+      positionStride: numColumns,
+    }
+  }
+
+  /** Of rows that hold queries, keys and values beside each other, where the keys begin. */
+  private keyValueOf({ at, stride }: Rows): Rows {
+    return { at: at + FLOAT * this.model.shape.numHeads * this.headWidth, stride }
   }
 
   /** Of normed states [N, D]. */

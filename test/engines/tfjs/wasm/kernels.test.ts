@@ -5,7 +5,7 @@ import * as tf from '@tensorflow/tfjs'
 import wabt from 'wabt'
 import { kernelModules } from '../../../../scripts/wasm/kernels.js'
 import { chooseBackend } from '../../../../src/engines/tfjs/backend.node.js'
-import { attend } from '../../../../src/engines/tfjs/wasm/attention.js'
+import { attend, NO_BIAS } from '../../../../src/engines/tfjs/wasm/attention.js'
 import { chooseOnWasm } from '../../../../src/engines/tfjs/wasm/choice.js'
 import { currentKernels, type Kernels } from '../../../../src/engines/tfjs/wasm/kernels.js'
 import * as modules from '../../../../src/engines/tfjs/wasm/modules.js'
@@ -222,7 +222,7 @@ describe("kernels of our own on tfjs's wasm backend", () => {
           {
             queries: { at: kernels.at(query), stride: 4 },
             attended: { at: kernels.at(out), stride: 4 },
-            ...{ memory, biasOf: () => 0, scores: kernels.at(scores) },
+            ...{ memory, bias: NO_BIAS, scores: kernels.at(scores) },
           },
         )
         return out.dataSync()[0]
