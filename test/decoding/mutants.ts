@@ -174,8 +174,8 @@ export const mutants: readonly Mutant[] = [
             const [before, , after] = tf.split(x, [start, 1, numWaiting - 1], 2)
             return tf.concat([before, after], 2) as tf.Tensor4D
           })
-        const lost = present.map(({ key, value }) => ({ key: cut(key), value: cut(value) }))
-        for (const { key, value } of present) tf.dispose([key, value])
+        const lost = present.map(cut)
+        tf.dispose([...present])
         advance(rows, lost)
         for (const row of rows) {
           const cached = self['rows'][row]
@@ -360,8 +360,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "rows of a pass read each other's keys and values",
     laws: [5],
-    make: () =>
-      patch(SegmentCache.prototype, 'past', (past) => (rows, layer) => past(rows.toReversed(), layer)),
+    make: () => patch(SegmentCache.prototype, 'past', (past) => (rows) => past(rows.toReversed())),
   },
   {
     name: 'a row that parts from others takes what the first of them has computed',

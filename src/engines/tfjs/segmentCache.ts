@@ -3,11 +3,11 @@
 // until they part.
 import * as tf from '@tensorflow/tfjs'
 import { takeFirst } from '../../model/index.js'
-import type { KeyValue } from '../../model/index.js'
+import type { KeptStates } from './segments.js'
 import { Shared } from './shared.js'
 
-/** Keys and values, by layer of the segment, of some rows that went through it in step: each [B, H, T, K]. */
-type Block = Shared<KeyValue[] & tf.TensorContainerArray>
+/** Of some rows that went through the segment in step. */
+type Block = Shared<tf.Tensor4D[]>
 
 /** States of consecutive positions of a row: `count` rows of a tensor [N, D] from `start` on. */
 export interface StateRange {
@@ -67,10 +67,10 @@ export class SegmentCache {
   }
 
   /**
-   * Keys and values of a layer of this segment, counted from 0, of rows that have computed the same number of positions T:
-   * [B, H, T, K], or undefined before the first. Call it inside a tidy; it may return what stays this object's.
+   * What rows that have computed the same number of positions keep of them; undefined before the first one. Call it inside
+   * a tidy; it may return what stays this object's.
    */
-  past(rows: readonly number[], layer: number): KeyValue | undefined {
+  past(rows: readonly number[]): KeptStates | undefined {
     const { length } = this.rows[rows[0]]
     if (length === 0) return undefined
     const runs: { readonly block: Block; readonly start: number; count: number }[] = []
@@ -80,22 +80,22 @@ export class SegmentCache {
       if (last && last.block === block && last.start + last.count === index) last.count++
       else runs.push({ block: block!, start: index, count: 1 })
     }
-    const part = (name: keyof KeyValue) =>
+    return runs[0].block.value.map((_, i) =>
       join(
         runs.map(({ block, start, count }) => {
-          const taken = takeFirst(block.value[layer][name], start, count)
+          const taken = takeFirst(block.value[i], start, count)
           return taken.shape[2] === length ? taken : tf.slice(taken, [0, 0, 0, 0], [-1, -1, length, -1])
         }),
-      )
-    return { key: part('key'), value: part('value') }
+      ),
+    )
   }
 
   /**
-   * Everything of some rows, all alike, that waited has been computed: `present` holds keys and values, by layer, of old
-   * and new positions, and is the cache's from here on.
+   * Everything of some rows, all alike, that waited has been computed: `present` is of old and new positions, and the
+   * cache's from here on.
    */
-  advance(rows: readonly number[], present: readonly KeyValue[]): void {
-    const block: Block = new Shared([...present] as Block['value'])
+  advance(rows: readonly number[], present: KeptStates): void {
+    const block: Block = new Shared([...present])
     for (const [index, row] of rows.entries()) {
       const length = this.length(row) + this.numWaiting(row)
       this.replace(row, { length, block: block.hold(), index, waiting: [] })
@@ -133,14 +133,11 @@ export class SegmentCache {
       if (block) rowsOf.set(block, [...(rowsOf.get(block) ?? []), row])
     }
     for (const [block, rows] of rowsOf) {
-      if (rows.length * 2 > block.value[0].key.shape[0]) continue
+      if (rows.length * 2 > block.value[0].shape[0]) continue
       // Rows that were truncated apart from each other are not alike any more.
       for (const row of rows) {
-        const kept = tf.tidy(() => {
-          const parts = block.value.flatMap(({ key, value }) => [key, value])
-          return parts.map((part) => takeFirst(part, this.rows[row].index, 1))
-        })
-        const own = block.value.map((_, i) => ({ key: kept[2 * i], value: kept[2 * i + 1] }))
+        const { index } = this.rows[row]
+        const own = tf.tidy(() => block.value.map((part) => takeFirst(part, index, 1)))
         this.replace(row, hold({ ...this.rows[row], block: new Shared(own), index: 0 }))
       }
     }

@@ -9,12 +9,18 @@ import type { EngineWeights } from './decoderWeights.js'
 import type { SegmentExit } from './segmentExit.js'
 import type { PositionBias } from './positionBias.js'
 
+/**
+ * Keys and values that rows in step keep of a segment, as its runner lays them out: tensors [B, *, T, K], of each of which
+ * rows and first positions may be taken.
+ */
+export type KeptStates = readonly tf.Tensor4D[]
+
 /** Rows in step, for all layers of a segment: see {@link DecoderGroup} for the shapes. */
 export interface SegmentGroup extends Pick<DecoderGroup, 'batch' | 'numPositions'> {
   /** Positions that each row has computed. */
   readonly first: number
-  /** Keys and values of earlier positions, if any, by layer of the segment, from 0. */
-  past(layer: number): KeyValue | undefined
+  /** Of the {@link first} positions; undefined where there are none. */
+  readonly past: KeptStates | undefined
   readonly memory: LayerMemory
 }
 
@@ -31,8 +37,8 @@ export interface SegmentInput {
 
 export interface SegmentOutput {
   readonly hidden: tf.Tensor2D
-  /** Keys and values of old and new positions, by layer and group. */
-  readonly present: readonly (readonly KeyValue[])[]
+  /** Of old and new positions, by group. */
+  readonly present: readonly KeptStates[]
   /** [N, V], where the exit is looked at and its choices are not there already. */
   readonly logits?: tf.Tensor2D
   /** The choice that was asked for, packed as `readChoices` reads it, if it is there already. */
@@ -68,14 +74,14 @@ export class EagerSegments implements SegmentRunner {
     const { decoder, exit: head } = this.weights
     const biases = groups.map(({ first, numPositions }) => this.bias.slice(first, numPositions))
     let { hidden } = input
-    const present = decoder.layers.slice(from, to).map((layer, i) => {
+    const byLayer = decoder.layers.slice(from, to).map((layer, i) => {
       const output = decoderLayer(hidden, layer, {
         ...this.shape,
         groups: groups.map(({ batch, numPositions, past, memory }, j): DecoderGroup => ({
           batch,
           numPositions,
           selfBias: biases[j],
-          past: past(i),
+          past: past && { key: past[2 * i], value: past[2 * i + 1] },
           memory: memory.at(from + i),
           memoryBias: memory.bias,
         })),
@@ -83,6 +89,7 @@ export class EagerSegments implements SegmentRunner {
       hidden = output.hidden
       return output.present
     })
+    const present = groups.map((_, j) => byLayer.flatMap((layer) => [layer[j].key, layer[j].value]))
     if (!exit) return { hidden, present }
     // The scale of v1.0 is in the head already.
     const options = { epsilon: this.shape.epsilon, scaleLogits: false }

@@ -8,7 +8,6 @@ import type {
   SessionOptions,
 } from '../../decoding/index.js'
 import { agreementProbability, lengthNorm, takeFirst } from '../../model/index.js'
-import type { KeyValue } from '../../model/index.js'
 import { disposedError, noConfidenceHeadError } from '../checks.js'
 import { CrossMemory, JoinedMemory } from './crossMemory.js'
 import type { EncodedRow, LayerMemory } from './crossMemory.js'
@@ -154,7 +153,7 @@ export class TfjsSession implements DecoderSession {
           batch: rows.length,
           first,
           numPositions,
-          past: (layer: number) => cache.past(rows, layer),
+          past: cache.past(rows),
           memory: memories[j],
         })),
         exit: features && {
@@ -164,7 +163,7 @@ export class TfjsSession implements DecoderSession {
         },
       })
       const exit = features && !output.choices ? this.choose(output, features, forbidden) : undefined
-      const present = output.present as (KeyValue & tf.NamedTensorMap)[][]
+      const present = output.present as tf.Tensor4D[][]
       choices = output.choices
       return { present, states: isLast ? undefined : output.hidden, exit }
     })
@@ -172,10 +171,7 @@ export class TfjsSession implements DecoderSession {
     const shared = states && new Shared(states)
     let start = 0
     for (const [j, { rows, numPositions }] of groups.entries()) {
-      cache.advance(
-        rows,
-        present.map((layer) => layer[j]),
-      )
+      cache.advance(rows, present[j])
       for (const row of rows) {
         if (shared) this.caches[segment + 1].add(row, { states: shared, start, count: numPositions })
         start += numPositions

@@ -10,6 +10,7 @@ import type { PackedChoice } from '../../../src/engines/tfjs/segmentExit.js'
 import { PositionBias } from '../../../src/engines/tfjs/positionBias.js'
 import { EagerSegments } from '../../../src/engines/tfjs/segments.js'
 import type {
+  KeptStates,
   SegmentGroup,
   SegmentInput,
   SegmentOutput,
@@ -56,10 +57,31 @@ export interface RunnerModel {
   readonly shape: LayerShape
 }
 
-/** Ways through one model's layers. */
+/** Ways through one model's layers; what they keep of them is told as the eager one does. */
 export interface Ways {
   readonly own: SegmentRunner
   readonly eager: SegmentRunner
+}
+
+/** A way that keeps keys and values of all layers beside each other, as one that keeps them apart. */
+function apart(runner: SegmentRunner): SegmentRunner {
+  return {
+    run: ({ groups, ...input }) => {
+      const beside = groups.map((group) => ({
+        ...group,
+        past: group.past && [tf.concat([...group.past], 1)],
+      }))
+      const { present, ...output } = runner.run({ ...input, groups: beside })
+      const numParts = 2 * (input.to - input.from)
+      return {
+        ...output,
+        present: present.map(([kept]): KeptStates => tf.split(kept, numParts, 1)),
+      }
+    },
+    crossKeyValue: (layer, states) => runner.crossKeyValue(layer, states),
+    encoderLayers: (hidden, bias) => runner.encoderLayers(hidden, bias),
+    dispose: () => runner.dispose(),
+  }
 }
 
 export interface Model {
@@ -72,8 +94,13 @@ export function withWays(
   { config, weights: host }: Model,
   {
     upload,
+    keeps = 'apart',
     make,
-  }: { readonly upload?: UploadOptions; make(model: RunnerModel, eager: SegmentRunner): SegmentRunner },
+  }: {
+    readonly upload?: UploadOptions
+    readonly keeps?: 'apart' | 'beside'
+    make(model: RunnerModel, eager: SegmentRunner): SegmentRunner
+  },
   use: (ways: Ways) => void,
 ): void {
   const shape = {
@@ -89,7 +116,8 @@ export function withWays(
     bidirectional: false,
   })
   const eager = new EagerSegments(plain, bias, shape)
-  const own = make({ weights, bias, shape }, eager)
+  const made = make({ weights, bias, shape }, eager)
+  const own = keeps === 'beside' ? apart(made) : made
   try {
     tf.tidy(() => use({ own, eager }))
   } finally {
@@ -106,25 +134,25 @@ export function randomTensors() {
     tf.reshape<tf.Rank>(tf.randomNormal([tf.util.sizeFromShape(sizes)], 0, 1, 'float32', seed++), sizes) as T
 }
 
-/** A group for passes from any layer on; call it inside a tidy. */
+/** A group for passes through any layers; call it inside a tidy. */
 export function randomGroup(
   { numHeads, dKv, decoderLayers }: ModelConfig,
   pass: Pass,
   random = randomTensors(),
-): (from: number) => SegmentGroup {
+): (from: number, to: number) => SegmentGroup {
   const heads = (batch: number, length: number) => random<tf.Tensor4D>(batch, numHeads, length, dKv)
   const { rows, positions, past, memories, isMasked } = pass
   const batch = memories === 'own' ? rows : 1
   const mask = tf.tensor([0, 0, 0, 0, -1e9, -1e9], [1, 1, 1, 6]) as tf.Tensor4D
   const layers = Array.from({ length: decoderLayers }, () => ({
-    past: past === 0 ? undefined : { key: heads(rows, past), value: heads(rows, past) },
+    past: past === 0 ? [] : [heads(rows, past), heads(rows, past)],
     memory: { key: heads(batch, 6), value: heads(batch, 6) },
   }))
-  return (from) => ({
+  return (from, to) => ({
     batch: rows,
     numPositions: positions,
     first: past,
-    past: (layer) => layers[from + layer].past,
+    past: past === 0 ? undefined : layers.slice(from, to).flatMap((layer) => layer.past),
     memory: { bias: isMasked ? mask : undefined, at: (layer) => layers[layer].memory },
   })
 }
@@ -136,7 +164,7 @@ export function randomGroup(
 export function runBothWays(
   { own, eager }: Ways,
   { dModel, decoderLayers }: ModelConfig,
-  groups: readonly ((from: number) => SegmentGroup)[],
+  groups: readonly ((from: number, to: number) => SegmentGroup)[],
   check: (actual: SegmentOutput, expected: SegmentOutput) => void,
 ): void {
   const random = randomTensors()
@@ -151,7 +179,7 @@ export function runBothWays(
       { choice: 'token', wantsLogits: false },
       { choice: 'probabilities', wantsLogits: false },
     ] as const) {
-      const ofSegment = groups.map((group) => group(from))
+      const ofSegment = groups.map((group) => group(from, to))
       const rows = ofSegment.reduce((sum, { batch, numPositions }) => sum + batch * numPositions, 0)
       const input: SegmentInput = { from, to, hidden: random(rows, dModel), groups: ofSegment, exit }
       const expected = eager.run(input)
@@ -185,12 +213,10 @@ export function distanceOf(actual: SegmentOutput, expected: SegmentOutput): numb
     assert.equal(token, exact.token)
     pairs.push([tf.tensor1d([top1, top2]), tf.tensor1d([exact.top1 ?? 0, exact.top2 ?? 0])])
   }
-  for (const [layer, groups] of expected.present.entries()) {
-    assert.equal(actual.present[layer].length, groups.length)
-    for (const [i, { key, value }] of groups.entries()) {
-      const own = actual.present[layer][i]
-      pairs.push([own.key, key], [own.value, value])
-    }
+  assert.equal(actual.present.length, expected.present.length)
+  for (const [group, kept] of expected.present.entries()) {
+    assert.equal(actual.present[group].length, kept.length)
+    for (const [i, states] of kept.entries()) pairs.push([actual.present[group][i], states])
   }
   return Math.max(...pairs.map(([a, b]) => distance(a, b)))
 }

@@ -4,7 +4,7 @@ import * as tf from '@tensorflow/tfjs'
 import type { DecoderLayerWeights, KeyValue, LayerShape } from '../../../model/index.js'
 import type { EngineWeights } from '../decoderWeights.js'
 import type { PositionBias } from '../positionBias.js'
-import type { SegmentGroup, SegmentInput, SegmentOutput, SegmentRunner } from '../segments.js'
+import type { KeptStates, SegmentGroup, SegmentInput, SegmentOutput, SegmentRunner } from '../segments.js'
 import type { GraphRuntime, LoadedGraph } from './runtime.js'
 import { LAYER_STATES, LAYER_WEIGHTS, ofLayer, segmentGraph, type LayerWeightName } from './segmentGraph.js'
 
@@ -46,9 +46,9 @@ export class GraphSegments implements SegmentRunner {
       ...weights,
     ])
     for (let i = 0; i < to - from; i++) {
-      const past = group.past(i) ?? this.nothing(group)
+      const [key, value] = group.past ? group.past.slice(2 * i, 2 * i + 2) : this.nothing(group)
       const memory = group.memory.at(from + i)
-      const states = [past.key, past.value, memory.key, memory.value]
+      const states = [key, value, memory.key, memory.value]
       for (const [j, part] of LAYER_STATES.entries()) inputs.set(ofLayer(i, part), states[j])
     }
     if (exit) inputs.set('head', this.model.weights.exit.head as tf.Tensor2D)
@@ -56,11 +56,8 @@ export class GraphSegments implements SegmentRunner {
     const outputs = [...presentNames, 'states', ...asked]
     const results = graph.run(inputs, outputs)
     const [states, logits, packed] = results.slice(presentNames.length) as tf.Tensor2D[]
-    const present = Array.from({ length: to - from }, (_, i): KeyValue[] => {
-      const [key, value] = results.slice(2 * i, 2 * i + 2) as tf.Tensor4D[]
-      return [{ key, value }]
-    })
-    return { hidden: states, logits, packed, present }
+    const present = results.slice(0, presentNames.length) as tf.Tensor4D[]
+    return { hidden: states, logits, packed, present: [present] }
   }
 
   crossKeyValue(layer: number, states: tf.Tensor2D): KeyValue {
@@ -97,9 +94,9 @@ export class GraphSegments implements SegmentRunner {
   }
 
   /** Keys and values of no positions. */
-  private nothing({ batch }: SegmentGroup): KeyValue {
+  private nothing({ batch }: SegmentGroup): KeptStates {
     const none = tf.zeros<tf.Rank.R4>([batch, this.model.shape.numHeads, 0, this.headWidth])
-    return { key: none, value: none }
+    return [none, none]
   }
 
   private get headWidth(): number {

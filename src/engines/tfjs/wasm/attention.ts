@@ -9,10 +9,12 @@ export interface AttentionShape {
   readonly numPositions: number
 }
 
-/** Keys and values [B, H, T, K] of some positions. */
+/** Keys and values of some positions, each [H, T, K] in every row. */
 export interface KeyValuePlaces {
   readonly key: number
   readonly value: number
+  /** How many floats one row's are from the next one's; 0: all rows have the same. */
+  readonly rowStride: number
 }
 
 /** What is added to scores, `length` floats for each position of each head of a row. */
@@ -29,8 +31,7 @@ export interface BiasPlaces {
 export const NO_BIAS: BiasPlaces = { at: 0, rowStride: 0, headStride: 0, positionStride: 0 }
 
 /**
- * Keys and values of all positions [B, H, T, K] into `present`: those of `past`, the first T - P of them, and those of
- * `projected`, whose rows [N, 2 * H * K] hold both beside each other.
+ * Keys and values of all positions into `present`: those of `past`, the first T - P of them, and those of `projected`, whose rows [N, 2 * H * K] hold both beside each other.
  */
 export function appendKeyValues(
   kernels: Kernels,
@@ -48,7 +49,7 @@ export function appendKeyValues(
   const before = length - numPositions
   for (let row = 0; row < batch; row++) {
     const from = rowsFrom(projected, row * numPositions).at
-    const [old, all] = [FLOAT * row * before * width, FLOAT * row * length * width]
+    const [old, all] = [past ? FLOAT * row * past.rowStride : 0, FLOAT * row * present.rowStride]
     const sizes = [FLOAT * projected.stride, numHeads, before, numPositions, headWidth] as const
     kernels.run.append(past ? past.key + old : 0, present.key + all, from, ...sizes)
     kernels.run.append(past ? past.value + old : 0, present.value + all, from + FLOAT * width, ...sizes)
@@ -66,24 +67,19 @@ export function attend(
     /** [N, H * K] at the start of its rows; `attended` likewise. */
     readonly queries: Rows
     readonly attended: Rows
-    readonly memory: KeyValuePlaces & {
-      readonly length: number
-      /** One for all rows, or one a row. */
-      readonly batch: number
-    }
+    readonly memory: KeyValuePlaces & { readonly length: number }
     readonly bias: BiasPlaces
     /** Room for `length` + 4 floats. */
     readonly scores: number
   },
 ): void {
   const { queries, attended, memory, bias, scores } = job
-  const memoryBytes = memory.batch === 1 ? 0 : FLOAT * numHeads * memory.length * headWidth
   for (let row = 0; row < batch; row++) {
     kernels.run.attend(
       rowsFrom(queries, row * numPositions).at,
       FLOAT * queries.stride,
-      memory.key + row * memoryBytes,
-      memory.value + row * memoryBytes,
+      memory.key + FLOAT * row * memory.rowStride,
+      memory.value + FLOAT * row * memory.rowStride,
       bias.at + FLOAT * row * bias.rowStride,
       FLOAT * bias.headStride,
       FLOAT * bias.positionStride,

@@ -10,6 +10,7 @@ export class PackedMatrix implements RowMatrix {
   readonly shape: readonly [number, number]
   readonly stride: number
   private readonly data: tf.Tensor1D
+  private readonly at: number
 
   /** Packs it onto the kernels' backend. The caller disposes it. */
   constructor(
@@ -27,6 +28,7 @@ export class PackedMatrix implements RowMatrix {
       }
     }
     this.data = tf.keep(tf.tensor1d(packed))
+    this.at = kernels.at(this.data)
   }
 
   multiply(x: tf.Tensor2D, end?: ProductEnd): tf.Tensor2D {
@@ -34,11 +36,11 @@ export class PackedMatrix implements RowMatrix {
   }
 
   multiplyRows(x: Rows, out: number, rows: number): void {
-    const { kernels, data, shape, stride } = this
+    const { kernels, at, shape, stride } = this
     const [depth] = shape
     kernels.share('multiplyPacked', {
       x,
-      matrix: kernels.at(data),
+      matrix: at,
       out: { at: out, stride },
       rows,
       depth,

@@ -15,6 +15,7 @@ export class QuantisedMatrix implements RowMatrix {
   readonly stride: number
   /** Group after group: its scales, then its streams. */
   private readonly data: tf.Tensor1D
+  private readonly at: number
 
   /** Packs it onto the kernels' backend. The caller disposes it. `inputs`: room for a product's rows, the caller's. */
   constructor(
@@ -26,6 +27,7 @@ export class QuantisedMatrix implements RowMatrix {
     this.shape = [depth, width]
     this.stride = strideOf(width)
     this.data = tf.keep(tf.tensor1d(new Int32Array(pack(weight)), 'int32'))
+    this.at = kernels.at(this.data)
   }
 
   multiply(x: tf.Tensor2D, end?: ProductEnd): tf.Tensor2D {
@@ -38,10 +40,10 @@ export class QuantisedMatrix implements RowMatrix {
 
   /** As {@link multiplyRows}, of rows that are quantised already. */
   multiplyQuantised(x: Rows, out: number, rows: number): void {
-    const { kernels, data, shape, stride } = this
+    const { kernels, data, at, shape, stride } = this
     kernels.share('multiplyQuantised', {
       x,
-      matrix: kernels.at(data),
+      matrix: at,
       out: { at: out, stride },
       rows,
       depth: wholeLanes(shape[0]),

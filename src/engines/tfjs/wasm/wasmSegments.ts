@@ -12,11 +12,19 @@ import type {
   Linear,
   SelfAttentionWeights,
 } from '../../../model/index.js'
+import type { LayerMemory } from '../crossMemory.js'
 import type { CachedLayerWeights, EngineWeights } from '../decoderWeights.js'
 import type { PositionBias } from '../positionBias.js'
 import type { SegmentExit } from '../segmentExit.js'
 import type { SegmentGroup, SegmentInput, SegmentOutput, SegmentRunner } from '../segments.js'
-import { appendKeyValues, attend, NO_BIAS, type AttentionShape, type BiasPlaces } from './attention.js'
+import {
+  appendKeyValues,
+  attend,
+  NO_BIAS,
+  type AttentionShape,
+  type BiasPlaces,
+  type KeyValuePlaces,
+} from './attention.js'
 import { chooseOnWasm, readChosen } from './choice.js'
 import { currentKernels, LANES, type Kernels } from './kernels.js'
 import type { RowMatrix } from './rowMatrix.js'
@@ -31,6 +39,23 @@ export interface WasmModel {
   readonly weights: EngineWeights
   readonly bias: PositionBias
   readonly shape: LayerShape
+}
+
+/** Rows in step, and where what they read and keep stands. */
+interface PlacedGroup {
+  readonly shape: AttentionShape
+  /** The first of its rows in the pass. */
+  readonly start: number
+  /** Positions with the new ones. */
+  readonly length: number
+  /** What the rows keep of all of them. */
+  readonly kept: tf.Tensor4D
+  /** Of a layer of the pass, of the positions before and of all. */
+  past(layer: number): KeyValuePlaces | undefined
+  present(layer: number): KeyValuePlaces
+  readonly selfBias: BiasPlaces
+  readonly memory: LayerMemory
+  readonly memoryBias: BiasPlaces
 }
 
 interface EncoderLayer extends FeedForwardMatrices {
@@ -87,8 +112,9 @@ export class WasmSegments implements SegmentRunner {
     ])
     const pass = this.workspace.begin(hidden.shape[0], Math.max(...lengths))
     pass.load(hidden)
-    const present = layers.map((layer, i) => this.decoderLayer(pass, layer, { groups, from, index: i }))
-    const output = { hidden: pass.states(), present }
+    const placed = this.place(groups, layers.length)
+    for (const [i, layer] of layers.entries()) this.decoderLayer(pass, layer, placed, [i, from + i])
+    const output = { hidden: pass.states(), present: placed.map(({ kept }) => [kept]) }
     return exit ? { ...output, ...this.exit(pass.normedStates(), exit) } : output
   }
 
@@ -105,7 +131,7 @@ export class WasmSegments implements SegmentRunner {
       projected,
       past: undefined,
       length,
-      present: this.placesOf({ key, value }),
+      present: { key: kernels.at(key), value: kernels.at(value), rowStride: 0 },
     })
     return { key, value }
   }
@@ -118,8 +144,7 @@ export class WasmSegments implements SegmentRunner {
     const shape = { batch: 1, numHeads, headWidth, numPositions: length }
     const pass = this.workspace.begin(length, length)
     pass.load(hidden)
-    const cache = kernels.make<tf.Tensor>([2, numHeads, length, headWidth])
-    const memory = { key: kernels.at(cache), value: kernels.at(cache) + (FLOAT * cache.size) / 2 }
+    const memory = this.keptPlaces(kernels.at(kernels.make([2, numHeads, length, headWidth])), length, 1, 0)
     const biasAt = kernels.at(bias)
     for (const layer of this.encoder) {
       const projected = pass.multiplyNormed(layer.selfIn)
@@ -129,7 +154,7 @@ export class WasmSegments implements SegmentRunner {
       attend(kernels, shape, {
         queries: projected,
         attended,
-        memory: { ...memory, length, batch: 1 },
+        memory: { ...memory, length },
         bias: { at: biasAt, rowStride: 0, headStride: length * length, positionStride: length },
         scores: pass.scores,
       })
@@ -143,78 +168,93 @@ export class WasmSegments implements SegmentRunner {
     this.workspace.dispose()
   }
 
-  /** A layer over all rows; keys and values of all positions, by group. */
+  /** Groups of a pass through some layers, with room for what they keep. */
+  private place(groups: readonly SegmentGroup[], numLayers: number): PlacedGroup[] {
+    const { kernels, headWidth } = this
+    const { numHeads } = this.model.shape
+    // Grown before its place is asked for.
+    for (const { first, numPositions } of groups) this.model.bias.block(first, numPositions)
+    let start = 0
+    return groups.map((group): PlacedGroup => {
+      const { batch, numPositions, first, past, memory } = group
+      const length = first + numPositions
+      const kept = kernels.make<tf.Tensor4D>([batch, 2 * numLayers * numHeads, length, headWidth])
+      const [present, before] = [kernels.at(kept), past && kernels.at(past[0])]
+      const { bias } = memory
+      const places = {
+        shape: { batch, numHeads, headWidth, numPositions },
+        start,
+        length,
+        kept,
+        past: (layer: number) =>
+          before === undefined ? undefined : this.keptPlaces(before, first, numLayers, layer),
+        present: (layer: number) => this.keptPlaces(present, length, numLayers, layer),
+        selfBias: this.selfBias(group),
+        memory,
+        memoryBias: bias
+          ? { ...NO_BIAS, at: kernels.at(bias), rowStride: bias.shape[0] > 1 ? bias.shape[3] : 0 }
+          : NO_BIAS,
+      }
+      start += batch * numPositions
+      return places
+    })
+  }
+
+  /** A layer over all rows, by its numbers in the pass and in the decoder. */
   private decoderLayer(
     pass: RowPass,
     layer: DecoderLayer,
-    {
-      groups,
-      from,
-      index,
-    }: { readonly groups: readonly SegmentGroup[]; readonly from: number; readonly index: number },
-  ): KeyValue[] {
+    groups: readonly PlacedGroup[],
+    [index, number]: readonly [number, number],
+  ): void {
     const { kernels } = this
     const { scores } = pass
     const attended = pass.inner(layer.selfOut.shape[0])
     const projected = pass.multiplyNormed(layer.selfIn)
-    const present: KeyValue[] = []
-    this.byGroup(groups, (group, shape, start) => {
-      const queries = rowsFrom(projected, start)
-      const own = this.extend(group, shape, { projected: queries, past: group.past(index) })
-      present.push(own.present)
+    for (const { shape, start, length, past, present, selfBias } of groups) {
+      const rows = rowsFrom(projected, start)
+      const own = present(index)
+      appendKeyValues(kernels, shape, {
+        projected: this.keyValueOf(rows),
+        past: past(index),
+        length,
+        present: own,
+      })
       attend(kernels, shape, {
-        queries,
+        queries: rows,
         attended: rowsFrom(attended, start),
-        memory: own.memory,
-        bias: this.selfBias(group),
+        memory: { ...own, length },
+        bias: selfBias,
         scores,
       })
-    })
+    }
     pass.addProduct(layer.selfOut, attended)
     const queries = pass.multiplyNormed(layer.crossIn)
-    this.byGroup(groups, (group, shape, start) => {
+    for (const { shape, start, memory, memoryBias } of groups) {
       attend(kernels, shape, {
         queries: rowsFrom(queries, start),
         attended: rowsFrom(attended, start),
-        ...this.crossMemory(group, from + index),
+        memory: this.memoryPlaces(memory.at(number)),
+        bias: memoryBias,
         scores,
       })
-    })
+    }
     pass.addProduct(layer.crossOut, attended)
     pass.feedForward(layer)
-    return present
   }
 
-  /** The group's keys and values with those of the new positions. */
-  private extend(
-    { first, numPositions }: SegmentGroup,
-    shape: AttentionShape,
-    { projected, past }: { readonly projected: Rows; readonly past: KeyValue | undefined },
-  ) {
+  /** Of a layer in what rows keep of a segment: [B, L * 2 * H, T, K], keys and then values of each layer. */
+  private keptPlaces(at: number, length: number, numLayers: number, layer: number): KeyValuePlaces {
+    const size = this.model.shape.numHeads * length * this.headWidth
+    const key = at + FLOAT * 2 * layer * size
+    return { key, value: key + FLOAT * size, rowStride: 2 * numLayers * size }
+  }
+
+  private memoryPlaces({ key, value }: KeyValue): KeyValuePlaces & { readonly length: number } {
     const { kernels } = this
-    const length = first + numPositions
-    const sizes = [shape.batch, shape.numHeads, length, shape.headWidth]
-    const [key, value] = [kernels.make<tf.Tensor4D>(sizes), kernels.make<tf.Tensor4D>(sizes)]
-    const present = this.placesOf({ key, value })
-    appendKeyValues(kernels, shape, {
-      projected: this.keyValueOf(projected),
-      past: past && this.placesOf(past),
-      length,
-      present,
-    })
-    return { present: { key, value }, memory: { ...present, length, batch: shape.batch } }
-  }
-
-  /** What a group's cross-attention reads, and what is added to its scores. */
-  private crossMemory({ memory }: SegmentGroup, layer: number) {
-    const keyValue = memory.at(layer)
-    const [batch, , length] = keyValue.key.shape
-    const { bias } = memory
-    const rowStride = bias && bias.shape[0] > 1 ? length : 0
-    return {
-      memory: { ...this.placesOf(keyValue), length, batch },
-      bias: bias ? { ...NO_BIAS, at: this.kernels.at(bias), rowStride } : NO_BIAS,
-    }
+    const [batch, numHeads, length, headWidth] = key.shape
+    const rowStride = batch === 1 ? 0 : numHeads * length * headWidth
+    return { key: kernels.at(key), value: kernels.at(value), rowStride, length }
   }
 
   /** Position bias and causal mask lie in the lower right corner of a block [1, H, R, C]. */
@@ -255,24 +295,6 @@ export class WasmSegments implements SegmentRunner {
     const { head } = this.model.weights.exit
     if (!(head instanceof tf.Tensor)) return (head as RowMatrix).multiply(normed)
     return this.kernels.multiply(normed, head) ?? tf.matMul(normed, head)
-  }
-
-  private byGroup(
-    groups: readonly SegmentGroup[],
-    compute: (group: SegmentGroup, shape: AttentionShape, start: number) => void,
-  ): void {
-    const { headWidth } = this
-    const { numHeads } = this.model.shape
-    let start = 0
-    for (const group of groups) {
-      const { batch, numPositions } = group
-      compute(group, { batch, numHeads, headWidth, numPositions }, start)
-      start += batch * numPositions
-    }
-  }
-
-  private placesOf({ key, value }: KeyValue) {
-    return { key: this.kernels.at(key), value: this.kernels.at(value) }
   }
 }
 

@@ -215,7 +215,7 @@ describe("kernels of our own on tfjs's wasm backend", () => {
       const [query, out, scores] = [tf.tensor([1, 0, 0, 0]), tf.zeros([4]), tf.zeros([7])]
       const over = (...firsts: number[]) => {
         const key = tf.tensor(firsts.flatMap((first) => [first, 0, 0, 0]))
-        const memory = { key: kernels.at(key), value: kernels.at(value), length: 3, batch: 1 }
+        const memory = { key: kernels.at(key), value: kernels.at(value), length: 3, rowStride: 0 }
         attend(
           kernels,
           { batch: 1, numHeads: 1, headWidth: 4, numPositions: 1 },

@@ -36,7 +36,7 @@ describe('layers by kernels on wasm', () => {
     const make = (own: RunnerModel) =>
       new WasmSegments(kernels, own, new EagerSegments(own.weights, own.bias, own.shape))
     const before = tf.memory().numTensors
-    withWays(model, { upload: { kernels, dtype }, make }, use)
+    withWays(model, { upload: { kernels, dtype }, keeps: 'beside', make }, use)
     assert.equal(tf.memory().numTensors, before)
   }
 
@@ -97,7 +97,7 @@ describe('layers by kernels on wasm', () => {
       inDtype(({ own }) => {
         const [rows, positions, past] = [3, 2, 5]
         const pass = { rows, positions, past, memories: 'own', isMasked: true } as const
-        const together = randomGroup(config, pass)(0)
+        const together = randomGroup(config, pass)(0, config.decoderLayers)
         const hidden = randomTensors()<tf.Tensor2D>(rows * positions, config.dModel)
         const segment = {
           from: 0,
@@ -110,10 +110,7 @@ describe('layers by kernels on wasm', () => {
           const alone: SegmentGroup = {
             ...together,
             batch: 1,
-            past: (layer) => {
-              const { key, value } = together.past(layer)!
-              return { key: of(key), value: of(value) }
-            },
+            past: together.past!.map(of),
             memory: {
               bias: together.memory.bias,
               at: (layer) => {
@@ -138,7 +135,7 @@ describe('layers by kernels on wasm', () => {
       inDtype(({ own }) => {
         const positions = 4
         const pass = { rows: 1, positions, past: 3, memories: 'own', isMasked: false } as const
-        const group = randomGroup(config, pass)(0)
+        const group = randomGroup(config, pass)(0, config.decoderLayers)
         const hidden = randomTensors()<tf.Tensor2D>(positions, config.dModel)
         const segment = {
           from: 0,
@@ -157,7 +154,7 @@ describe('layers by kernels on wasm', () => {
           for (const part of ['hidden', 'logits'] as const) {
             assert.deepEqual(bitsOf(output[part]!), bitsOf(tf.slice(whole[part]!, [n, 0], [1, -1])), part)
           }
-          past = (layer) => present[layer][0]
+          past = present[0]
         }
       })
     })
@@ -182,7 +179,7 @@ describe('layers by kernels on wasm', () => {
             [0, 1],
             [1, config.decoderLayers],
           ]) {
-            const groups = Object.values(passes).map((pass) => randomGroup(config, pass, random)(from))
+            const groups = Object.values(passes).map((pass) => randomGroup(config, pass, random)(from, to))
             const rows = groups.reduce((sum, { batch, numPositions }) => sum + batch * numPositions, 0)
             const hidden = random<tf.Tensor2D>(rows, config.dModel)
             const exit = { choice: undefined, wantsLogits: true }
@@ -205,7 +202,7 @@ describe('layers by kernels on wasm', () => {
         model,
         ({ own }) => {
           const pass = { rows: 1, positions: 1, past: 0, memories: 'shared', isMasked: false } as const
-          const groups = [randomGroup(model.config, pass)(0)]
+          const groups = [randomGroup(model.config, pass)(0, 1)]
           const states = randomTensors()<tf.Tensor2D>(1, model.config.dModel)
           const segment = { from: 0, to: 1, exit: { choice: undefined, wantsLogits: true }, groups } as const
           const before = bitsOf(own.run({ ...segment, hidden: states }).logits!)
