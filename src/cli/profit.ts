@@ -10,6 +10,7 @@ export interface ProfitFlags {
   readonly profit: string
   readonly maxPending?: number | null
   readonly confidence: ConfidenceName
+  readonly exactConfidence: boolean
   readonly keepFloat?: readonly MatrixGroup[]
   readonly batchSize?: number
 }
@@ -22,7 +23,7 @@ export type OpenProfit = (
 
 /** Reads what `--profit` names, before anything else is opened. Throws as `readCosts` does. */
 export async function prepareProfit(flags: ProfitFlags, context: CommandContext): Promise<OpenProfit> {
-  const { profit, maxPending, confidence, keepFloat, batchSize } = flags
+  const { profit, maxPending, confidence, exactConfidence, keepFloat, batchSize } = flags
   const { output, signal } = context
   if (profit === 'off') return async () => undefined
   const { openProfitRule, readCosts } = await import('../pipeline/index.node.js')
@@ -38,6 +39,7 @@ export async function prepareProfit(flags: ProfitFlags, context: CommandContext)
       policy,
       selection,
       confidence,
+      exactConfidence,
       keepFloat,
       batchSize,
       costs,

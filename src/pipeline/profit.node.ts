@@ -15,6 +15,8 @@ export interface ProfitOptions {
   readonly keepFloat?: readonly MatrixGroup[]
   readonly policy: Policy
   readonly confidence: ConfidenceName
+  /** As the decoding loop is told. Neutral: false. */
+  readonly exactConfidence?: boolean
   /** Neutral: greedily. */
   readonly selection?: Selection
   /** Rows decoded together. Neutral: 1. */
@@ -85,8 +87,8 @@ function needsOf({
 }
 
 /** Whether decoding asks for confidences to the last digit. */
-function isExact({ policy }: ProfitOptions): boolean {
-  return policyCalibrator(policy)?.isAdaptive ?? false
+function isExact({ policy, exactConfidence = false }: ProfitOptions): boolean {
+  return exactConfidence || (policyCalibrator(policy)?.isAdaptive ?? false)
 }
 
 /** Everything that the costs depend on. */

@@ -122,7 +122,8 @@ export function uploadWeights(
     const proposal = kernels && ProposalHead.of(kernels, head, matrix)
     return { norm: null, head, proposal: proposal && keep(proposal) }
   }
-  const dispose = () => uploaded.forEach((weight) => weight.dispose())
+  // What was made of a weight goes before it.
+  const dispose = () => uploaded.toReversed().forEach((weight) => weight.dispose())
   try {
     return {
       embedding: plain('embedding'),

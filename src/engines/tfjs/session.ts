@@ -14,7 +14,7 @@ import type { EncodedRow, LayerMemory } from './crossMemory.js'
 import type { EngineWeights } from './decoderWeights.js'
 import { chooseInGraph, forbid, readChoices } from './exitChoice.js'
 import type { ExitTensors } from './exitChoice.js'
-import { packedChoice } from './segmentExit.js'
+import { packedChoice, type SegmentExit } from './segmentExit.js'
 import { SegmentCache } from './segmentCache.js'
 import type { SegmentOutput, SegmentRunner } from './segments.js'
 import { Shared } from './shared.js'
@@ -139,10 +139,6 @@ export class TfjsSession implements DecoderSession {
     const from = segment === 0 ? 0 : exits[segment - 1]
     const isLast = segment === exits.length - 1
     const memories = this.memoriesOf(groups, segment)
-    /** By position, its row. */
-    const positions = groups.flatMap(({ rows, numPositions }) =>
-      rows.flatMap((row) => Array.from({ length: numPositions }, () => row)),
-    )
     let choices: SegmentOutput['choices']
     const { present, states, exit } = tf.tidy(() => {
       const output = segments.run({
@@ -159,7 +155,7 @@ export class TfjsSession implements DecoderSession {
         exit: features && {
           choice: forbidden ? undefined : packedChoice(features),
           wantsLogits: features.includes('logits'),
-          settles: settles && ((position, low, high) => settles(positions[position], low, high)),
+          settles: settles && settlesByPosition(groups, settles),
         },
       })
       const exit = features && !output.choices ? this.choose(output, features, forbidden) : undefined
@@ -231,4 +227,15 @@ export class TfjsSession implements DecoderSession {
   private assertUsable(): void {
     if (this.isDisposed) throw disposedError('session')
   }
+}
+
+/** Of the nth position of a pass in place of a row. */
+function settlesByPosition(
+  groups: readonly PassGroup[],
+  settles: NonNullable<RunOptions['settles']>,
+): NonNullable<SegmentExit['settles']> {
+  const rowOf = groups.flatMap(({ rows, numPositions }) =>
+    rows.flatMap((row) => Array.from({ length: numPositions }, () => row)),
+  )
+  return (position, low, high) => settles(rowOf[position], low, high)
 }
