@@ -88,6 +88,7 @@ export function warnOfCuts(
 
 /** The options of the decoding loop among those of a command. */
 export function loopOptionsOf(options: LoopOptionsInput): LoopOptionsInput {
-  const { maxNewTokens, minNewTokens, noRepeatNgram, maxPending, flushAtEnd, confidence } = options
-  return { maxNewTokens, minNewTokens, noRepeatNgram, maxPending, flushAtEnd, confidence }
+  const { maxNewTokens, minNewTokens, noRepeatNgram, maxPending, flushAtEnd, confidence, exactConfidence } =
+    options
+  return { maxNewTokens, minNewTokens, noRepeatNgram, maxPending, flushAtEnd, confidence, exactConfidence }
 }

@@ -1,11 +1,11 @@
-// `--engine onnx` as a user runs it: the same texts as tfjs, results that say what computed, and mistakes.
+// Engines and precisions as a user asks for them: the same texts, results that say what computed, and mistakes.
 import assert from 'node:assert/strict'
 import { runCommand } from './runCommand.js'
 
 const CHECKPOINT = ['--checkpoint', 'checkpoints/translation-de-en', '--task', 'translation']
 const TEXTS = ['Der Zug kommt heute später.', 'Ich habe keine Zeit.']
 
-describe('--engine onnx', () => {
+describe('engines and precisions', () => {
   it('decodes to what tfjs decodes to, under the policy asked for', async () => {
     const decode = async (...more: string[]) => {
       const words = ['generate', ...CHECKPOINT, '--policy', 'free', '--threshold', '0.6', ...more, ...TEXTS]
@@ -34,6 +34,31 @@ describe('--engine onnx', () => {
       assert.equal(code, 0, stderr)
       const { engine, backend, dtype: told, threads } = JSON.parse(stdout)
       assert.deepEqual([engine, backend, told, threads], ['onnx', 'cpu', dtype, 1])
+    }
+  })
+
+  it('in int8 tfjs decodes on wasm, and says so', async () => {
+    const flags = ['--dtype', 'int8', '--keep-float', 'head', '--json', '--policy', 'full']
+    const { code, stdout, stderr } = await runCommand(['generate', ...CHECKPOINT, ...flags, 'Guten Morgen.'])
+    assert.equal(code, 0, stderr)
+    assert.ok(JSON.parse(stdout).tokens.length > 1)
+    assert.match(stderr, /wasm/)
+  })
+
+  it('tells confidences to the last digit where they are asked for, and near ones else', async () => {
+    const flags = ['--backend', 'wasm', '--threshold', '0.3', '--json', '--quiet']
+    const words = ['generate', ...CHECKPOINT, ...flags, 'Der Zug kommt heute später.']
+    const [near, exact] = await Promise.all(
+      [words, [...words, '--exact-confidence']].map(async (given) => {
+        const { code, stdout, stderr } = await runCommand(given)
+        assert.equal(code, 0, stderr)
+        return JSON.parse(stdout) as { tokens: number[]; exits: string[]; confidences: (number | null)[] }
+      }),
+    )
+    assert.deepEqual([near.tokens, near.exits], [exact.tokens, exact.exits])
+    assert.notDeepEqual(near.confidences, exact.confidences)
+    for (const [i, confidence] of near.confidences.entries()) {
+      assert.ok(Math.abs((confidence ?? 0) - (exact.confidences[i] ?? 0)) < 5e-3)
     }
   })
 
