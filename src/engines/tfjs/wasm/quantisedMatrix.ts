@@ -88,10 +88,12 @@ function pack(weight: HostWeight): ArrayBuffer {
     new Float32Array(packed, at, GROUP).set(group)
     for (let row = 0; row < depth; row++) {
       const from = row * width + start
-      const to = at + FLOAT * GROUP + STREAM * (row - (row % PAIR)) + (row % PAIR)
-      for (let column = 0; column < group.length; column++) {
-        const stream = to + Math.floor(column / STREAM) * streamBytes
-        bytes[stream + (column % STREAM) * PAIR] = byteOf(data[from + column], group[column])
+      let to = at + FLOAT * GROUP + STREAM * (row - (row % PAIR)) + (row % PAIR)
+      for (let column = 0; column < group.length; to += streamBytes) {
+        const end = Math.min(column + STREAM, group.length)
+        for (let byte = to; column < end; column++, byte += PAIR) {
+          bytes[byte] = byteOf(data[from + column], group[column])
+        }
       }
     }
   }
