@@ -104,77 +104,171 @@ const LENGTH_NORM = `
       (br_if $nextValues (i32.lt_u (local.get $from) (local.get $end))))
     (br_if $nextRow (local.tee $rows (i32.sub (local.get $rows) (i32.const 1))))))`
 
-/** Columns of a packed matrix that lie together; each four of them are a stream, with their rows one after the other. */
-const GROUP = 64
+/**
+ * Parts that the columns of a matrix fall into, each as large as the others. They are read side by side, four columns of
+ * each at a time: a block. A core reads memory fastest as some long streams, and here each part is one from end to end.
+ */
+const STREAMS = 8
 
-/** Rows of the left operand that go through a group together, and streams of it that are read side by side. */
-const PACKED_PARTS = [
-  { rows: 1, streams: 16 },
-  { rows: 2, streams: 8 },
-  { rows: 3, streams: 8 },
-  { rows: 4, streams: 8 },
-] as const
+/** How rows go through a block together: streams that are read side by side, and rows of the matrix in one turn. */
+interface Pass {
+  readonly rows: number
+  readonly streams: number
+  readonly depth: number
+}
+
+/** By their rows, one after the other from 1 on; `depth` divides four. */
+const PACKED_PASSES: readonly Pass[] = [
+  { rows: 1, streams: 8, depth: 4 },
+  { rows: 2, streams: 4, depth: 2 },
+  { rows: 3, streams: 4, depth: 1 },
+  { rows: 4, streams: 4, depth: 1 },
+]
+const QUANTISED_PASSES: readonly Pass[] = [
+  { rows: 1, streams: 8, depth: 2 },
+  { rows: 2, streams: 4, depth: 4 },
+  { rows: 3, streams: 4, depth: 2 },
+  { rows: 4, streams: 4, depth: 2 },
+]
+
+/** Bytes before the numbers of a quantised row. */
+const ROW_HEAD = 16
+
+/** What tells products with matrices in float32 and in 8 bits apart. */
+interface StreamedKind {
+  readonly name: string
+  readonly passes: readonly Pass[]
+  /** Bytes of a number of the matrix, and of a row of x; what stands before the latter. */
+  readonly numberBytes: number
+  readonly inputBytes: number
+  readonly inputHead: number
+  /** Rows of the matrix that an instruction takes. */
+  readonly lanesDeep: number
+  /** Of columns, before the parts. */
+  readonly hasScales: boolean
+  /** Loads some of x for all four columns, and numbers of the matrix; adds their products to a sum. */
+  load(at: string): string
+  weights(at: string): string
+  add(sum: string, x: string, weights: string): string
+  /** A stream's four outputs of its sum, `$scale` the row's scale. */
+  finish(sum: string, scales: string): string
+}
+
+const PACKED: StreamedKind = {
+  name: 'multiplyPacked',
+  passes: PACKED_PASSES,
+  ...{ numberBytes: FLOAT, inputBytes: FLOAT, inputHead: 0, lanesDeep: 1, hasScales: false },
+  load: (at) => `(v128.load32_splat ${at})`,
+  weights: (at) => `(v128.load ${at})`,
+  add: (sum, x, weights) => `(f32x4.add ${sum} (f32x4.mul ${x} ${weights}))`,
+  finish: (sum) => sum,
+}
+
+/** Two rows of the matrix lie column by column, for the instruction multiplies and adds in pairs. */
+const QUANTISED: StreamedKind = {
+  name: 'multiplyQuantised',
+  passes: QUANTISED_PASSES,
+  ...{ numberBytes: 1, inputBytes: 2, inputHead: ROW_HEAD, lanesDeep: 2, hasScales: true },
+  load: (at) => `(v128.load32_splat ${at})`,
+  weights: (at) => `(v128.load8x8_s ${at})`,
+  add: (sum, x, weights) => `(i32x4.add ${sum} (i32x4.dot_i16x8_s ${x} ${weights}))`,
+  finish: (sum, scales) =>
+    `(f32x4.mul (f32x4.convert_i32x4_s ${sum}) (f32x4.mul (local.get $scale) (v128.load ${scales})))`,
+}
 
 /**
- * Some rows times some streams of a group. A core reads memory fastest as a number of streams; each output is added up in
- * a register, in the order of the inner size as in {@link part}. Strides are in bytes.
+ * Some rows times some streams of a block. Each output is added up in a register, in the order of the inner size as in
+ * {@link part}. Strides are in bytes; `$partOut` is how far outputs, and scales, of two parts are from each other.
  */
-function packedPart(rows: number, streams: number): string {
+function streamedPart(kind: StreamedKind, { rows, streams, depth }: Pass): string {
+  const { numberBytes, inputBytes, inputHead, lanesDeep, hasScales } = kind
   const each = (line: (row: number) => string) => times(rows, line)
   const wide = (line: (stream: number) => string) => times(streams, line)
+  const deep = (line: (turn: number) => string) => times(depth / lanesDeep, line)
   const next = (name: string, i: number, step: string) =>
     `(local.set ${name}${i} (local.get ${name})) (local.set ${name} (i32.add (local.get ${name}) (local.get ${step})))`
-  const add = (m: number, s: number) =>
-    `(local.set $sum${m}_${s} (f32x4.add (local.get $sum${m}_${s}) (f32x4.mul (local.get $s${m}) (local.get $weights))))`
+  const load = (m: number, d: number) =>
+    kind.load(`offset=${inputHead + inputBytes * lanesDeep * d} (local.get $x${m})`)
+  const add = (m: number, s: number, d: number) =>
+    `(local.set $sum${m}_${s} ${kind.add(`(local.get $sum${m}_${s})`, `(local.get $v${m}_${d})`, '(local.get $weights)')})`
   return `
 (func $rows${rows}
-  (param $x i32) (param $xStride i32) (param $w i32) (param $out i32) (param $outStride i32) (param $depth i32)
-  (local $end i32) (local $size i32) (local $weights v128)
+  (param $x i32) (param $xStride i32) (param $w i32) (param $part i32) (param $scales i32)
+  (param $out i32) (param $partOut i32) (param $outStride i32) (param $depth i32)
+  (local $end i32) (local $size i32) (local $at i32) (local $from i32) (local $weights v128) (local $scale v128)
   ${wide((s) => `(local $w${s} i32)`)}
-  ${each((m) => `(local $x${m} i32) (local $s${m} v128) ${wide((s) => `(local $sum${m}_${s} v128)`)}`)}
-  (local.set $size (i32.mul (local.get $depth) (i32.const ${LANES})))
-  (local.set $end (i32.add (local.get $x) (i32.mul (local.get $depth) (i32.const ${FLOAT}))))
-  ${wide((s) => next('$w', s, '$size'))}
+  ${each((m) => `(local $x${m} i32) ${deep((d) => `(local $v${m}_${d} v128)`)} ${wide((s) => `(local $sum${m}_${s} v128)`)}`)}
+  (local.set $size (i32.mul (local.get $depth) (i32.const ${inputBytes})))
+  (local.set $end (i32.add (local.get $x) (local.get $size)))
+  ${wide((s) => next('$w', s, '$part'))}
   ${each((m) => next('$x', m, '$xStride'))}
-  (loop $nextRow
-    ${each((m) => `(local.set $s${m} (v128.load32_splat (local.get $x${m}))) ${bump(`$x${m}`, FLOAT)}`)}
+  (loop $nextRows
+    ${each((m) => `${deep((d) => `(local.set $v${m}_${d} ${load(m, d)})`)} ${bump(`$x${m}`, inputBytes * depth)}`)}
     ${wide(
-      (s) => `(local.set $weights (v128.load (local.get $w${s})))
-      ${each((m) => add(m, s))}
-      ${bump(`$w${s}`, LANES)}`,
+      (s) => `${deep(
+        (
+          d,
+        ) => `(local.set $weights ${kind.weights(`offset=${4 * numberBytes * lanesDeep * d} (local.get $w${s})`)})
+      ${each((m) => add(m, s, d))}`,
+      )}
+      ${bump(`$w${s}`, 4 * numberBytes * depth)}`,
     )}
-    (br_if $nextRow (i32.lt_u (local.get $x0) (local.get $end))))
+    (br_if $nextRows (i32.lt_u (local.get $x0) (local.get $end))))
   ${each(
-    (m) => `${wide((s) => `(v128.store offset=${LANES * s} (local.get $out) (local.get $sum${m}_${s}))`)}
+    (
+      m,
+    ) => `${hasScales ? `(local.set $scale (v128.load32_splat (i32.sub (local.get $x${m}) (local.get $size))))` : ''}
+    (local.set $at (local.get $out))
+    ${hasScales ? '(local.set $from (local.get $scales))' : ''}
+    ${wide(
+      (s) => `(v128.store (local.get $at) ${kind.finish(`(local.get $sum${m}_${s})`, '(local.get $from)')})
+      ${s + 1 < streams ? '(local.set $at (i32.add (local.get $at) (local.get $partOut)))' : ''}
+      ${hasScales && s + 1 < streams ? '(local.set $from (i32.add (local.get $from) (local.get $partOut)))' : ''}`,
+    )}
     (local.set $out (i32.add (local.get $out) (local.get $outStride)))`,
   )})`
 }
 
-/** A part's call works on the group at `$w`, rows from `$at` and outputs from `$to`. */
-interface GroupwiseProduct<Part extends { readonly rows: number }> {
-  readonly name: string
-  /** By their rows, one after the other from 1 on. */
-  readonly parts: readonly Part[]
-  /** Of `$depth`. */
-  readonly groupBytes: string
-  call(part: Part): string
-}
-
-/** Rows of x times a matrix's groups from `$group` to before `$last`, all rows with one group after the other. */
-function byGroup<Part extends { readonly rows: number }>(product: GroupwiseProduct<Part>): string {
-  const { name, parts, groupBytes, call } = product
-  const largest = parts.at(-1)!
+/**
+ * Rows of x times a matrix, its blocks from `$block` to before `$last`, all rows with one block after the other. Rows of
+ * the product are as wide as the matrix. Before the parts of a matrix in 8 bits stand its columns' scales.
+ */
+function streamedText(kind: StreamedKind): string {
+  const { name, passes, numberBytes } = kind
+  const largest = passes.at(-1)!
+  const from = (name: string, step: string, count: number) =>
+    count === 0
+      ? `(local.get ${name})`
+      : `(i32.add (local.get ${name}) (i32.mul (local.get ${step}) (i32.const ${count})))`
+  const call = ({ rows, streams }: Pass) =>
+    times(
+      STREAMS / streams,
+      (i) => `(call $rows${rows}
+        (local.get $at) (local.get $xStride)
+        ${from('$w', '$part', i * streams)} (local.get $part)
+        ${from('$scales', '$partOut', i * streams)}
+        ${from('$to', '$partOut', i * streams)} (local.get $partOut) (local.get $outStride)
+        (local.get $depth))`,
+    )
   const move = (name: string, size: string, by: number) =>
     `(local.set ${name} (i32.add (local.get ${name}) (i32.mul (local.get ${size}) (i32.const ${by}))))`
-  return `
+  const scaleBytes = kind.hasScales ? '(local.get $outStride)' : '(i32.const 0)'
+  return `(module
+(import "tfjs" "memory" (memory 0 65536))
+${passes.map((pass) => streamedPart(kind, pass)).join('\n')}
 (func (export "${name}")
   (param $x i32) (param $xStride i32) (param $w i32) (param $out i32) (param $outStride i32)
-  (param $rows i32) (param $depth i32) (param $group i32) (param $last i32)
-  (local $at i32) (local $to i32) (local $more i32) (local $groupBytes i32)
-  (local.set $groupBytes ${groupBytes})
-  (local.set $w (i32.add (local.get $w) (i32.mul (local.get $group) (local.get $groupBytes))))
-  ${move('$out', '$group', FLOAT * GROUP)}
-  (loop $nextGroup
+  (param $rows i32) (param $depth i32) (param $block i32) (param $last i32)
+  (local $at i32) (local $to i32) (local $more i32) (local $blockBytes i32) (local $part i32) (local $partOut i32)
+  (local $scales i32)
+  (local.set $blockBytes (i32.mul (local.get $depth) (i32.const ${4 * numberBytes})))
+  (local.set $partOut (i32.div_u (local.get $outStride) (i32.const ${STREAMS})))
+  (local.set $part (i32.mul (i32.div_u (local.get $partOut) (i32.const ${LANES})) (local.get $blockBytes)))
+  (local.set $scales (i32.add (local.get $w) (i32.mul (local.get $block) (i32.const ${LANES}))))
+  (local.set $w (i32.add (i32.add (local.get $w) ${scaleBytes})
+    (i32.mul (local.get $block) (local.get $blockBytes))))
+  ${move('$out', '$block', LANES)}
+  (loop $nextBlock
     (local.set $at (local.get $x))
     (local.set $to (local.get $out))
     (local.set $more (local.get $rows))
@@ -186,95 +280,14 @@ function byGroup<Part extends { readonly rows: number }>(product: GroupwiseProdu
         ${move('$to', '$outStride', largest.rows)}
         (local.set $more (i32.sub (local.get $more) (i32.const ${largest.rows})))
         (br $nextRows)))
-    ${parts
+    ${passes
       .slice(0, -1)
-      .map((part) => `(if (i32.eq (local.get $more) (i32.const ${part.rows})) (then ${call(part)}))`)
+      .map((pass) => `(if (i32.eq (local.get $more) (i32.const ${pass.rows})) (then ${call(pass)}))`)
       .join('\n    ')}
-    (local.set $w (i32.add (local.get $w) (local.get $groupBytes)))
-    ${bump('$out', FLOAT * GROUP)}
-    (br_if $nextGroup (i32.lt_u (local.tee $group (i32.add (local.get $group) (i32.const 1))) (local.get $last)))))`
-}
-
-/** `multiplyPacked`: rows of x times a packed matrix. */
-function packedText(): string {
-  return `(module
-(import "tfjs" "memory" (memory 0 65536))
-${PACKED_PARTS.map(({ rows, streams }) => packedPart(rows, streams)).join('\n')}
-${byGroup({
-  name: 'multiplyPacked',
-  parts: PACKED_PARTS,
-  groupBytes: `(i32.mul (local.get $depth) (i32.const ${FLOAT * GROUP}))`,
-  call: ({ rows, streams }) =>
-    times(
-      GROUP / 4 / streams,
-      (i) => `(call $rows${rows}
-        (local.get $at) (local.get $xStride)
-        (i32.add (local.get $w) (i32.mul (local.get $depth) (i32.const ${i * streams * LANES})))
-        (i32.add (local.get $to) (i32.const ${i * streams * LANES}))
-        (local.get $outStride) (local.get $depth))`,
-    ),
-})})`
-}
-
-/**
- * Rows of the left operand that go through an 8-bit matrix together, streams of it that are read side by side, and pairs of
- * its rows that a turn takes.
- */
-const QUANTISED_PARTS = [
-  { rows: 1, streams: 8, pairs: 2 },
-  { rows: 2, streams: 4, pairs: 2 },
-  { rows: 3, streams: 4, pairs: 1 },
-  { rows: 4, streams: 4, pairs: 1 },
-] as const
-
-/** Bytes before the numbers of a quantised row, and of a group's scales before its streams. */
-const [ROW_HEAD, SCALES] = [16, FLOAT * GROUP]
-
-/**
- * Some rows times some streams of a group. A stream is four columns, two rows of them after another: what one
- * instruction multiplies and adds in pairs, to four sums of whole numbers.
- */
-function quantisedPart({ rows, streams, pairs }: (typeof QUANTISED_PARTS)[number]): string {
-  const each = (line: (row: number) => string) => times(rows, line)
-  const wide = (line: (stream: number) => string) => times(streams, line)
-  const deep = (line: (pair: number) => string) => times(pairs, line)
-  const next = (name: string, i: number, step: string) =>
-    `(local.set ${name}${i} (local.get ${name})) (local.set ${name} (i32.add (local.get ${name}) (local.get ${step})))`
-  const add = (m: number, s: number, p: number) =>
-    `(local.set $sum${m}_${s} (i32x4.add (local.get $sum${m}_${s})
-      (i32x4.dot_i16x8_s (local.get $v${m}_${p}) (local.get $weights))))`
-  return `
-(func $rows${rows}
-  (param $x i32) (param $xStride i32) (param $w i32) (param $scales i32) (param $out i32) (param $outStride i32)
-  (param $depth i32)
-  (local $end i32) (local $size i32) (local $weights v128)
-  ${wide((s) => `(local $w${s} i32)`)}
-  ${each((m) => `(local $x${m} i32) ${deep((p) => `(local $v${m}_${p} v128)`)} ${wide((s) => `(local $sum${m}_${s} v128)`)}`)}
-  (local.set $size (i32.mul (local.get $depth) (i32.const 4)))
-  (local.set $end (i32.add (local.get $x) (i32.mul (local.get $depth) (i32.const 2))))
-  ${wide((s) => next('$w', s, '$size'))}
-  ${each((m) => next('$x', m, '$xStride'))}
-  (loop $nextPairs
-    ${each((m) => `${deep((p) => `(local.set $v${m}_${p} (v128.load32_splat offset=${ROW_HEAD + 4 * p} (local.get $x${m})))`)} ${bump(`$x${m}`, 4 * pairs)}`)}
-    ${wide(
-      (s) => `${deep(
-        (p) => `(local.set $weights (v128.load8x8_s offset=${8 * p} (local.get $w${s})))
-      ${each((m) => add(m, s, p))}`,
-      )}
-      ${bump(`$w${s}`, 8 * pairs)}`,
-    )}
-    (br_if $nextPairs (i32.lt_u (local.get $x0) (local.get $end))))
-  (local.set $x0 (i32.sub (local.get $x0) (i32.mul (local.get $depth) (i32.const 2))))
-  ${each(
-    (m) => `(local.set $weights (v128.load32_splat (local.get $x0)))
-    (local.set $x0 (i32.add (local.get $x0) (local.get $xStride)))
-    ${wide(
-      (s) => `(v128.store offset=${LANES * s} (local.get $out)
-        (f32x4.mul (f32x4.convert_i32x4_s (local.get $sum${m}_${s}))
-          (f32x4.mul (local.get $weights) (v128.load offset=${LANES * s} (local.get $scales)))))`,
-    )}
-    (local.set $out (i32.add (local.get $out) (local.get $outStride)))`,
-  )})`
+    (local.set $w (i32.add (local.get $w) (local.get $blockBytes)))
+    ${bump('$scales', LANES)}
+    ${bump('$out', LANES)}
+    (br_if $nextBlock (i32.lt_u (local.tee $block (i32.add (local.get $block) (i32.const 1))) (local.get $last))))))`
 }
 
 /**
@@ -328,29 +341,6 @@ const QUANTISE = `
     (local.set $x (i32.add (local.get $x) (local.get $xStride)))
     (local.set $out (i32.add (local.get $out) (local.get $outStride)))
     (br_if $nextRow (local.tee $rows (i32.sub (local.get $rows) (i32.const 1))))))`
-
-/** `multiplyQuantised`: quantised rows times an 8-bit matrix, as `quantise` makes them, times an 8-bit matrix. */
-function quantisedText(): string {
-  const streams = GROUP / 4
-  return `(module
-(import "tfjs" "memory" (memory 0 65536))
-${QUANTISED_PARTS.map(quantisedPart).join('\n')}
-${byGroup({
-  name: 'multiplyQuantised',
-  parts: QUANTISED_PARTS,
-  groupBytes: `(i32.add (i32.const ${SCALES}) (i32.mul (local.get $depth) (i32.const ${GROUP})))`,
-  call: ({ rows, streams: some }) =>
-    times(
-      streams / some,
-      (i) => `(call $rows${rows}
-        (local.get $at) (local.get $xStride)
-        (i32.add (i32.add (local.get $w) (i32.const ${SCALES})) (i32.mul (local.get $depth) (i32.const ${4 * i * some})))
-        (i32.add (local.get $w) (i32.const ${LANES * i * some}))
-        (i32.add (local.get $to) (i32.const ${LANES * i * some}))
-        (local.get $outStride) (local.get $depth))`,
-    ),
-})})`
-}
 
 /**
  * What an exit's proposals take: of values each less a bound, the largest and the second largest (`lowestBest`). A bound is
@@ -424,8 +414,8 @@ const KINDS = [
   ['packed', 'multiplyPacked'],
   ['quantised', 'multiplyQuantised'],
 ] as const
-/** What is told of one; the last is how many groups a part has. */
-const OPERANDS = ['kind', 'x', 'xStride', 'w', 'out', 'outStride', 'rows', 'depth', 'groups', 'size'] as const
+/** What is told of one; the last is how many blocks a part has. */
+const OPERANDS = ['kind', 'x', 'xStride', 'w', 'out', 'outStride', 'rows', 'depth', 'blocks', 'size'] as const
 /** Where it stands, in bytes from the job's start; `next`: job and parts still to be taken, `done`: parts that are done. */
 const JOB = Object.fromEntries(['next', 'done', ...OPERANDS].map((field, i) => [field, FLOAT * i]))
 /** Of `next`: parts that are left; above them the job's number. */
@@ -433,7 +423,7 @@ const PARTS_MASK = 0xffff
 
 /**
  * Products by several threads on the same memory. `multiplyShared` tells a job of as many parts as
- * its groups fill, `$size` groups each, takes one after the other itself, and returns when all are done, whether others
+ * its blocks fill, `$size` blocks each, takes one after the other itself, and returns when all are done, whether others
  * helped or not. `serve` is what another thread does for ever: parts of jobs as they come; after `$patience` looks without
  * one it sleeps until the next job. Who takes a part has read its operands before it took it, and a job ends only after
  * all its parts, so that what was read is the job's.
@@ -460,7 +450,7 @@ ${KINDS.map(([module, name]) => `(import "${module}" "${name}" (func $${name} (p
       .map((operand) => `(local.get $${operand})`)
       .join(' ')}
     (i32.sub (local.get $end) (local.get $size))
-    (select (local.get $end) (local.get $groups) (i32.lt_u (local.get $end) (local.get $groups))))))`,
+    (select (local.get $end) (local.get $blocks) (i32.lt_u (local.get $end) (local.get $blocks))))))`,
   ).join('\n  ')}
   (drop (i32.atomic.rmw.add ${address('done')} (i32.const 1)))
   (i32.const 1))
@@ -468,7 +458,7 @@ ${KINDS.map(([module, name]) => `(import "${module}" "${name}" (func $${name} (p
   ${OPERANDS.map((name) => `(param $${name} i32)`).join(' ')}
   (local $parts i32)
   (local.set $parts (i32.div_u
-    (i32.sub (i32.add (local.get $groups) (local.get $size)) (i32.const 1)) (local.get $size)))
+    (i32.sub (i32.add (local.get $blocks) (local.get $size)) (i32.const 1)) (local.get $size)))
   ${OPERANDS.map((name) => `(i32.store ${address(name)} (local.get $${name}))`).join('\n  ')}
   (i32.atomic.store ${address('done')} (i32.const 0))
   (i32.atomic.store ${address('next')} (i32.or (local.get $parts)
@@ -739,8 +729,8 @@ export async function kernelModules(): Promise<
   }
   return {
     PRODUCTS: bytesOf('products', productText()),
-    PACKED: bytesOf('packed', packedText()),
-    QUANTISED: bytesOf('quantised', quantisedText()),
+    PACKED: bytesOf('packed', streamedText(PACKED)),
+    QUANTISED: bytesOf('quantised', streamedText(QUANTISED)),
     HEAD: bytesOf('head', headText()),
     THREADS: bytesOf('threads', threadsText()),
     OPERATIONS: bytesOf('operations', operationsText()),

@@ -22,7 +22,7 @@ type Scanned = readonly [values: number, slack: number, count: number, factor: n
 /** What the modules export. Places are byte offsets in the memory, counts and widths are in floats. */
 interface Exports extends Record<
   ProductKind,
-  (...operands: [...Operands, group: number, last: number]) => void
+  (...operands: [...Operands, block: number, last: number]) => void
 > {
   /** out = x * matrix, which is plain; `depth` in {@link DEPTH_STEP}s. */
   multiply(x: number, matrix: number, out: number, rows: number, depth: number, width: number): void
@@ -166,7 +166,7 @@ export class Kernels {
     if (help && help.numThreads > 1 && SharedProducts.suits(product)) {
       this.shared ??= new SharedProducts(this.memory, this.allocate(JOB_BYTES))
       this.shared.multiply(kind, product, help)
-    } else run[kind](...operandsOf(product), 0, product.groups)
+    } else run[kind](...operandsOf(product), 0, product.numBlocks)
   }
 
   /** What lies there, for as long as nothing is allocated. */

@@ -2,7 +2,7 @@
 import * as tf from '@tensorflow/tfjs'
 import type { HostWeight, ProductEnd } from '../../../model/index.js'
 import { LANES, type Kernels } from './kernels.js'
-import { GROUP, multiplyTensor, strideOf, type RowMatrix } from './rowMatrix.js'
+import { multiplyTensor, numBlocksOf, strideOf, wholeLanes, type RowMatrix } from './rowMatrix.js'
 import { FLOAT, type Rows } from './rows.js'
 
 /** To the last bit what tfjs computes: each sum is in the order of A. */
@@ -20,9 +20,10 @@ export class PackedMatrix implements RowMatrix {
     const [depth, width] = shape
     this.shape = [depth, width]
     this.stride = strideOf(width)
-    const packed = new Float32Array(depth * this.stride)
-    for (let column = 0, at = 0; column < width; column += LANES) {
-      for (let row = 0; row < depth; row++, at += LANES) {
+    // Four columns after four, each with rows up to whole fours.
+    const packed = new Float32Array(wholeLanes(depth) * this.stride)
+    for (let column = 0, start = 0; column < width; column += LANES, start += LANES * wholeLanes(depth)) {
+      for (let row = 0, at = start; row < depth; row++, at += LANES) {
         const from = row * width + column
         for (let i = 0; i < LANES && column + i < width; i++) packed[at + i] = data[from + i]
       }
@@ -37,14 +38,14 @@ export class PackedMatrix implements RowMatrix {
 
   multiplyRows(x: Rows, out: number, rows: number): void {
     const { kernels, at, shape, stride } = this
-    const [depth] = shape
+    const depth = wholeLanes(shape[0])
     kernels.share('multiplyPacked', {
       x,
       matrix: at,
       out: { at: out, stride },
       rows,
       depth,
-      groups: stride / GROUP,
+      numBlocks: numBlocksOf(this),
       numBytes: FLOAT * depth * stride,
     })
   }

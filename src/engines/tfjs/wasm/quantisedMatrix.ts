@@ -4,16 +4,18 @@ import * as tf from '@tensorflow/tfjs'
 import type { HostWeight, ProductEnd } from '../../../model/index.js'
 import type { Kernels } from './kernels.js'
 import { LARGEST_BYTE, type QuantisedRows } from './quantisedRows.js'
-import { GROUP, multiplyTensor, strideOf, wholeLanes, type RowMatrix } from './rowMatrix.js'
+import { multiplyTensor, numBlocksOf, strideOf, wholeLanes, type RowMatrix } from './rowMatrix.js'
 import { FLOAT, type Rows } from './rows.js'
 
-/** Columns of a stream, and rows of it that lie together. */
-const [STREAM, PAIR] = [4, 2]
+/** Columns that lie together, and rows of them. */
+const [COLUMNS, PAIR] = [4, 2]
+/** Columns that are packed at a time, so that what is written stays at hand. */
+const TILE = 64
 
 export class QuantisedMatrix implements RowMatrix {
   readonly shape: readonly [number, number]
   readonly stride: number
-  /** Group after group: its scales, then its streams. */
+  /** Scales, then four columns after four. */
   private readonly data: tf.Tensor1D
   private readonly at: number
 
@@ -47,7 +49,7 @@ export class QuantisedMatrix implements RowMatrix {
       out: { at: out, stride },
       rows,
       depth: wholeLanes(shape[0]),
-      groups: stride / GROUP,
+      numBlocks: numBlocksOf(this),
       numBytes: FLOAT * data.size,
     })
   }
@@ -79,20 +81,19 @@ function pack(weight: HostWeight): ArrayBuffer {
   const { data, shape } = weight
   const [depth, width] = shape
   const scales = scalesOf(weight)
-  const streamBytes = STREAM * wholeLanes(depth)
-  const groupBytes = FLOAT * GROUP + (GROUP / STREAM) * streamBytes
-  const packed = new ArrayBuffer((groupBytes * strideOf(width)) / GROUP)
-  const bytes = new Int8Array(packed)
-  for (let start = 0, at = 0; start < width; start += GROUP, at += groupBytes) {
-    const group = scales.subarray(start, start + GROUP)
-    new Float32Array(packed, at, GROUP).set(group)
+  const stride = strideOf(width)
+  const columnsBytes = COLUMNS * wholeLanes(depth)
+  const packed = new ArrayBuffer(FLOAT * stride + (stride / COLUMNS) * columnsBytes)
+  new Float32Array(packed, 0, stride).set(scales)
+  const bytes = new Int8Array(packed, FLOAT * stride)
+  for (let start = 0; start < width; start += TILE) {
     for (let row = 0; row < depth; row++) {
-      const from = row * width + start
-      let to = at + FLOAT * GROUP + STREAM * (row - (row % PAIR)) + (row % PAIR)
-      for (let column = 0; column < group.length; to += streamBytes) {
-        const end = Math.min(column + STREAM, group.length)
+      const from = row * width
+      let to = (start / COLUMNS) * columnsBytes + COLUMNS * (row - (row % PAIR)) + (row % PAIR)
+      for (let column = start; column < Math.min(start + TILE, width); to += columnsBytes) {
+        const end = Math.min(column + COLUMNS, width)
         for (let byte = to; column < end; column++, byte += PAIR) {
-          bytes[byte] = byteOf(data[from + column], group[column])
+          bytes[byte] = byteOf(data[from + column], scales[column])
         }
       }
     }

@@ -1,15 +1,15 @@
-// Matrices as layers read them on wasm: by products with a few rows from the left, in groups of columns.
+// Matrices as layers read them on wasm: by products with a few rows from the left.
 import * as tf from '@tensorflow/tfjs'
 import type { FixedMatrix, ProductEnd } from '../../../model/index.js'
 import { LANES, type Kernels } from './kernels.js'
 import { FLOAT, type Rows } from './rows.js'
 
-/** Columns of a group: see scripts/wasm/kernels.ts. */
-export const GROUP = 64
+/** Parts of a matrix that are read side by side, and columns of each at a time: see scripts/wasm/kernels.ts. */
+const [STREAMS, COLUMNS] = [8, 4]
 
 /** A matrix [A, C]. A row of a product does not depend on the rows beside it, nor on how many threads there are. */
 export interface RowMatrix extends FixedMatrix {
-  /** Floats of a row of the product: C and zeros up to whole groups. */
+  /** Floats of a row of the product: C and zeros up to {@link strideOf}. */
   readonly stride: number
   /** Rows of x, zeros from A up to whole fours, to rows at a byte offset, {@link stride} floats apart. */
   multiplyRows(x: Rows, out: number, rows: number): void
@@ -17,9 +17,14 @@ export interface RowMatrix extends FixedMatrix {
   dispose(): void
 }
 
-/** A width and what it takes to whole groups. */
+/** A width and what it takes to parts of equal size, of whole blocks each. */
 export function strideOf(width: number): number {
-  return Math.ceil(width / GROUP) * GROUP
+  return Math.ceil(width / (STREAMS * COLUMNS)) * STREAMS * COLUMNS
+}
+
+/** Blocks of a matrix: into so many a product with it can be divided. */
+export function numBlocksOf({ stride }: Pick<RowMatrix, 'stride'>): number {
+  return stride / (STREAMS * COLUMNS)
 }
 
 /** The same with what it takes to what kernels take at once. */

@@ -25,7 +25,7 @@ export interface Helpers {
 export const KINDS = { multiplyPacked: 0, multiplyQuantised: 1 } as const
 export type ProductKind = keyof typeof KINDS
 
-/** A product of rows with a matrix, which falls into groups of columns. */
+/** A product of rows with a matrix, which falls into blocks. */
 export interface SharedProduct {
   readonly x: Rows
   /** Byte offset. */
@@ -33,7 +33,7 @@ export interface SharedProduct {
   readonly out: Rows
   readonly rows: number
   readonly depth: number
-  readonly groups: number
+  readonly numBlocks: number
   /** Of the matrix. */
   readonly numBytes: number
 }
@@ -77,8 +77,8 @@ export class SharedProducts {
   }
 
   /** Whether it is worth while. */
-  static suits({ groups, numBytes }: SharedProduct): boolean {
-    return groups > 1 && numBytes >= LEAST_BYTES
+  static suits({ numBlocks, numBytes }: SharedProduct): boolean {
+    return numBlocks > 1 && numBytes >= LEAST_BYTES
   }
 
   multiply(kind: ProductKind, product: SharedProduct, helpers: Helpers): void {
@@ -86,8 +86,8 @@ export class SharedProducts {
     for (; this.numStarted < helpers.numThreads; this.numStarted++) {
       helpers.start({ memory, modules, job, patience: PATIENCE })
     }
-    const { groups } = product
-    const share = Math.ceil(groups / helpers.numThreads)
-    this.multiplyShared(job, KINDS[kind], ...operandsOf(product), groups, share)
+    const { numBlocks } = product
+    const share = Math.ceil(numBlocks / helpers.numThreads)
+    this.multiplyShared(job, KINDS[kind], ...operandsOf(product), numBlocks, share)
   }
 }
