@@ -345,8 +345,8 @@ const QUANTISE = `
 /**
  * What an exit's proposals take: of values each less a bound, the largest and the second largest (`lowestBest`). A bound is
  * `$factor` times the token's slack and `$rest`. `listAbove`: the tokens whose values with their bounds reach a limit, and
- * how many; `$most` at most. `massOf`: the sum of exp(value - `$best`), and how much it may be off. `column`: the exact
- * logit of a token, added up as products of plain and of packed matrices are.
+ * how many; `$most` at most. `massOf`: the sum of exp(value - `$best`), and how much it may be off. `columns`: the
+ * exact logits of tokens, each added up as products of plain and of packed matrices are.
  */
 const headText = () => {
   const bound = `(f32x4.add (local.get $rests) (f32x4.mul (local.get $factors) (v128.load (local.get $slack))))`
@@ -381,8 +381,8 @@ const headText = () => {
       (loop $nextHit
         (br_if $none (i32.eqz (local.get $reach)))
         (br_if $none (i32.ge_u (local.get $found) (local.get $most)))
-        (i32.store (i32.add (local.get $out) (i32.mul (local.get $found) (i32.const 4)))
-          (i32.add (local.get $token) (i32.ctz (local.get $reach))))
+        (f32.store (i32.add (local.get $out) (i32.mul (local.get $found) (i32.const ${FLOAT})))
+          (f32.convert_i32_u (i32.add (local.get $token) (i32.ctz (local.get $reach)))))
         (local.set $found (i32.add (local.get $found) (i32.const 1)))
         (local.set $reach (i32.and (local.get $reach) (i32.sub (local.get $reach) (i32.const 1))))
         (br $nextHit)))
@@ -398,15 +398,36 @@ const headText = () => {
       (f32x4.mul (local.get $share) (f32x4.add (local.get $bound) (f32x4.mul (local.get $bound) (local.get $bound))))))`)}
   (f32.store (local.get $out) ${lanes('$sum')})
   (f32.store offset=4 (local.get $out) ${lanes('$off')}))
-(func (export "column") (param $x i32) (param $w i32) (param $depth i32) (param $stride i32) (result f32)
-  (local $sum f32) (local $end i32)
-  (local.set $end (i32.add (local.get $x) (i32.mul (local.get $depth) (i32.const ${FLOAT}))))
-  (loop $next
-    (local.set $sum (f32.add (local.get $sum) (f32.mul (f32.load (local.get $x)) (f32.load (local.get $w)))))
-    ${bump('$x', FLOAT)}
-    (local.set $w (i32.add (local.get $w) (local.get $stride)))
-    (br_if $next (i32.lt_u (local.get $x) (local.get $end))))
-  (local.get $sum)))`
+(func (export "columns")
+  (param $x i32) (param $w i32) (param $depth i32) (param $stride i32) (param $ids i32) (param $count i32) (param $out i32)
+  (local $at i32) (local $end i32) (local $last i32) (local $value f32)
+  ${times(4, (i) => `(local $w${i} i32) (local $sum${i} f32)`)}
+  (local.set $last (i32.add (local.get $ids) (i32.mul (i32.sub (local.get $count) (i32.const 1)) (i32.const ${FLOAT}))))
+  (loop $nextFour
+    ${times(
+      4,
+      (i) => `(local.set $at (i32.add (local.get $ids) (i32.const ${FLOAT * i})))
+    (local.set $w${i} (i32.add (local.get $w) (i32.mul (i32.const ${FLOAT}) (i32.trunc_f32_u (f32.load
+      (select (local.get $at) (local.get $last) (i32.lt_u (local.get $at) (local.get $last))))))))
+    (local.set $sum${i} (f32.const 0))`,
+    )}
+    (local.set $at (local.get $x))
+    (local.set $end (i32.add (local.get $x) (i32.mul (local.get $depth) (i32.const ${FLOAT}))))
+    (loop $nextRow
+      (local.set $value (f32.load (local.get $at)))
+      ${times(
+        4,
+        (
+          i,
+        ) => `(local.set $sum${i} (f32.add (local.get $sum${i}) (f32.mul (local.get $value) (f32.load (local.get $w${i})))))
+      (local.set $w${i} (i32.add (local.get $w${i}) (local.get $stride)))`,
+      )}
+      ${bump('$at', FLOAT)}
+      (br_if $nextRow (i32.lt_u (local.get $at) (local.get $end))))
+    ${times(4, (i) => `(f32.store offset=${FLOAT * i} (local.get $out) (local.get $sum${i}))`)}
+    ${bump('$out', LANES)}
+    ${bump('$ids', LANES)}
+    (br_if $nextFour (i32.le_u (local.get $ids) (local.get $last))))))`
 }
 
 /** Kinds of products that threads share, in the order of their numbers: the module and its function. */

@@ -46,15 +46,23 @@ interface Exports extends Record<
   copyRows(to: number, toStride: number, from: number, fromStride: number, rows: number, width: number): void
   /** Of rows with a gate and a linear part, `width` bytes each: gelu(gate) * linear. Strides in bytes. */
   gate(x: number, xStride: number, out: number, outStride: number, rows: number, width: number): void
-  /** Eight floats: by lane of four, the largest and the second largest value less its bound. */
+  /** Eight floats: of each lane of four the largest, and then the second largest value less its bound. */
   lowestBest(...scanned: [...Scanned, out: number]): void
   /** Ids whose values with their bounds reach the limit; how many, `most` at most. */
   listAbove(...scanned: [...Scanned, limit: number, out: number, most: number]): number
   /** Two floats: the sum of exp(value - best), and how much it may be off. */
   massOf(...scanned: [...Scanned, best: number, out: number]): void
-  /** x times a column of a plain matrix, whose rows are `stride` bytes. */
-  column(x: number, matrix: number, depth: number, stride: number): number
-  /** See `chooseOnWasm`; out has five floats. */
+  /** x times columns of a plain matrix, whose rows are `stride` bytes; room in `out` for whole {@link LANES}. */
+  columns(
+    x: number,
+    matrix: number,
+    depth: number,
+    stride: number,
+    ids: number,
+    count: number,
+    out: number,
+  ): void
+  /** See {@link chooseRows}; out has five floats. */
   choose(logits: number, out: number, count: number): void
   /** See `appendKeyValues`, of a row's keys or values; strides in bytes. */
   append(
@@ -169,9 +177,9 @@ export class Kernels {
     } else run[kind](...operandsOf(product), 0, product.numBlocks)
   }
 
-  /** What lies there, for as long as nothing is allocated. */
-  floats(at: number, count: number): Float32Array {
-    return new Float32Array(this.memory.buffer, at, count)
+  /** The memory as floats, for as long as nothing is allocated: the one at a byte offset is `heap[at / FLOAT]`. */
+  get heap(): Float32Array {
+    return this.module.HEAPF32
   }
 
   /** The first `width` floats of so many rows. */
@@ -199,6 +207,7 @@ export class Kernels {
       _malloc(numBytes: number): number
       _free(at: number): void
       readonly HEAPU8: Uint8Array
+      readonly HEAPF32: Float32Array
     }
   }
 }

@@ -7,7 +7,8 @@ import type { SegmentExit } from '../segmentExit.js'
 import { LANES, type Kernels } from './kernels.js'
 import { byteOf, QuantisedMatrix, scalesOf } from './quantisedMatrix.js'
 import { QuantisedRows } from './quantisedRows.js'
-import { FLOAT, rowsFrom } from './rows.js'
+import { Room } from './room.js'
+import { FLOAT, rowsFrom, type Rows } from './rows.js'
 
 /** Most tokens whose logits are computed exactly. */
 const MOST_TOKENS = 64
@@ -19,8 +20,8 @@ const FEWEST_TOKENS = 2048
 const LARGEST_BOUND = 1.5
 /** Makes up for the rounding of a bound to float32. */
 const UPWARDS = 1 + 2 ** -20
-/** How many floats there are among results: those of `lowestBest`, those of `massOf`, and a list of tokens. */
-const NUM_RESULTS = Math.max(2 * LANES, MOST_TOKENS + 1)
+/** Room for tokens, or their logits, in whole {@link LANES}. */
+const LIST = MOST_TOKENS + LANES
 /** What a sum over the vocabulary in float32 may be off by, as a share. */
 const MASS_ROUNDING = 2e-5
 
@@ -36,10 +37,15 @@ interface Position extends Bound {
   readonly logits: number
 }
 
-/** A token and its exact logit. */
+/** The tokens that may be the best ones, whose exact logits are known. */
 interface Proposed {
-  readonly token: number
-  readonly logit: number
+  /** Floats of the memory: where the tokens and their logits stand. */
+  readonly tokens: number
+  readonly logits: number
+  readonly count: number
+  /** The best two; of equal logits the lower id first. One where there is no second. */
+  readonly first: { readonly token: number; readonly logit: number }
+  readonly second: { readonly token: number; readonly logit: number }
 }
 
 /** Owns its 8-bit head, not the float32 one. */
@@ -51,10 +57,9 @@ export class ProposalHead {
   private readonly largestSlack: number
   /** The longest column of the 8-bit head. */
   private readonly longest: number
-  /** Where kernels leave what they find. */
+  /** Where kernels leave what they find: numbers, then a list of tokens and one of their logits. */
   private readonly results: number
-  /** Of logits. */
-  private room: { readonly at: number; readonly rows: number } | undefined
+  private readonly logits: Room
   /** Positions whose token was asked for, and those where it was shown. */
   private readonly tally = { asked: 0, shown: 0 }
 
@@ -69,7 +74,8 @@ export class ProposalHead {
     this.slack = tf.keep(tf.tensor1d(slack))
     this.largestSlack = slack.reduce((most, x) => Math.max(most, x), 0)
     this.longest = longest
-    this.results = kernels.allocate(FLOAT * NUM_RESULTS)
+    this.results = kernels.allocate(FLOAT * (2 * LANES + 2 * LIST))
+    this.logits = new Room(kernels)
   }
 
   /**
@@ -84,22 +90,22 @@ export class ProposalHead {
   }
 
   /**
-   * What the float32 head chooses at normed states [N, D]; undefined where that is not shown. Of `probabilities` bounds are
+   * What the float32 head chooses at rows of normed states; undefined where that is not shown. Of `probabilities` bounds are
    * shown, and what lies between them is near the exact answer: `settles` says whether that will do.
    */
   choose(
-    normed: tf.Tensor2D,
+    normed: Rows,
+    rows: number,
     { choice, settles }: Pick<SegmentExit, 'choice' | 'settles'>,
   ): (ExitChoice | undefined)[] {
-    const [rows] = normed.shape
     const isAsked = choice === 'token' ? this.isWorthwhile : settles !== undefined
     if (rows === 0 || !isAsked) return Array.from({ length: rows }, () => undefined)
-    return this.propose(normed).map((position, n) => {
+    return this.propose(normed, rows).map((position, n) => {
       const best = position && this.best(position, choice === 'token' ? 1 : 2)
       if (choice === 'token') {
         this.tally.asked++
         if (best) this.tally.shown++
-        return best && { token: best[0].token }
+        return best && { token: best.first.token }
       }
       const shown = best && this.probabilities(position, best)
       return shown && settles!(n, shown.low, shown.high) ? shown.near : undefined
@@ -113,7 +119,7 @@ export class ProposalHead {
     this.matrix.dispose()
     this.states.dispose()
     this.kernels.free(this.results)
-    if (this.room) this.kernels.free(this.room.at)
+    this.logits.dispose()
   }
 
   /** Flat heads show little. What is chosen is the same either way, so that counts may decide. */
@@ -123,12 +129,11 @@ export class ProposalHead {
   }
 
   /** Every token's logit by the 8-bit head, position by position; undefined at states that are not numbers. */
-  private propose(normed: tf.Tensor2D): (Position | undefined)[] {
-    const { kernels, matrix, longest } = this
-    const [rows, depth] = normed.shape
-    const exact = { at: kernels.at(normed), stride: depth }
-    const states = this.states.make(exact, rows, depth)
-    const logits = { at: this.roomFor(rows), stride: matrix.stride }
+  private propose(normed: Rows, rows: number): (Position | undefined)[] {
+    const { matrix, longest } = this
+    const [depth] = matrix.shape
+    const states = this.states.make(normed, rows, depth)
+    const logits = { at: this.logits.reserve(FLOAT * rows * matrix.stride), stride: matrix.stride }
     matrix.multiplyQuantised(states, logits.at, rows)
     return Array.from({ length: rows }, (_, n): Position | undefined => {
       const { length, off } = this.states.lengths(states, n)
@@ -136,7 +141,7 @@ export class ProposalHead {
       // What the sums of squares are off by, and each number's own rounding.
       const upwards = 1 + roundingOf(depth)
       return {
-        state: rowsFrom(exact, n).at,
+        state: rowsFrom(normed, n).at,
         logits: rowsFrom(logits, n).at,
         factor: length * upwards,
         rest: (off * upwards + length * 2 ** -22) * longest,
@@ -144,48 +149,47 @@ export class ProposalHead {
     })
   }
 
-  /**
-   * The tokens, best first, that may be among the `count` best, the lower id first of equal logits; undefined where that
-   * may be too many.
-   */
-  private best({ state, logits, factor, rest }: Position, count: number): Proposed[] | undefined {
-    const { kernels, slack, results } = this
+  /** The tokens that may be among the `count` best; undefined where that may be too many. */
+  private best({ state, logits, factor, rest }: Position, count: number): Proposed | undefined {
+    const { kernels, results } = this
     const [depth, vocabSize] = this.plain.shape
-    const scanned = [logits, kernels.at(slack), vocabSize, factor, rest] as const
+    const scanned = [logits, this.slackAt, vocabSize, factor, rest] as const
     kernels.run.lowestBest(...scanned, results)
-    const limit = kernels
-      .floats(results, 2 * LANES)
-      .slice()
-      .sort()[2 * LANES - count]
-    const list = (least: number) => kernels.run.listAbove(...scanned, least, results, MOST_TOKENS + 1)
+    const { heap } = kernels
+    const [largest, next] = largestTwo(heap, results / FLOAT, 2 * LANES)
+    const limit = heap[count > 1 ? next : largest]
+    const tokens = results + FLOAT * 2 * LANES
+    const list = (least: number) => kernels.run.listAbove(...scanned, least, tokens, MOST_TOKENS + 1)
     // Probabilities come nearer the exact ones with what else is of weight in their sum.
     let found = count > 1 ? list(limit - REACH) : 0
     if (found === 0 || found > FEW_TOKENS) found = list(limit)
     if (found < count || found > MOST_TOKENS) return undefined
-    const head = kernels.at(this.plain)
-    const tokens = Array.from(new Uint32Array(kernels.floats(results, 1).buffer, results, found))
-    return tokens
-      .map((token) => ({
-        token,
-        logit: kernels.run.column(state, head + FLOAT * token, depth, FLOAT * vocabSize),
-      }))
-      .sort((a, b) => b.logit - a.logit || a.token - b.token)
+    const exact = tokens + FLOAT * LIST
+    kernels.run.columns(state, kernels.at(this.plain), depth, FLOAT * vocabSize, tokens, found, exact)
+    const [first, second] = largestTwo(heap, exact / FLOAT, found).map((at) => ({
+      token: heap[at - LIST],
+      logit: heap[at],
+    }))
+    return { tokens: tokens / FLOAT, logits: exact / FLOAT, count: found, first, second }
   }
 
   /** Both probabilities, within what bounds allow: those of the best tokens are exact but for the sum over all others. */
-  private probabilities({ logits, factor, rest }: Position, best: readonly Proposed[]) {
-    const { kernels, slack, results } = this
+  private probabilities({ logits, factor, rest }: Position, best: Proposed) {
+    const { kernels, results } = this
     const [, vocabSize] = this.plain.shape
     if (factor * this.largestSlack + rest > LARGEST_BOUND) return undefined
-    const [first, second] = best
-    kernels.run.massOf(logits, kernels.at(slack), vocabSize, factor, rest, first.logit, results)
-    let [mass, off] = kernels.floats(results, 2)
-    let known = 0
-    for (const { token, logit } of best) {
-      const proposed = Math.exp(kernels.floats(logits + FLOAT * token, 1)[0] - first.logit)
-      const bound = factor * kernels.floats(kernels.at(slack) + FLOAT * token, 1)[0] + rest
-      known += Math.exp(logit - first.logit)
-      mass += Math.exp(logit - first.logit) - proposed
+    const { first, second } = best
+    kernels.run.massOf(logits, this.slackAt, vocabSize, factor, rest, first.logit, results)
+    const { heap } = kernels
+    const at = results / FLOAT
+    let [mass, off, known] = [heap[at], heap[at + 1], 0]
+    for (let i = 0; i < best.count; i++) {
+      const token = heap[best.tokens + i]
+      const exact = Math.exp(heap[best.logits + i] - first.logit)
+      const proposed = Math.exp(heap[logits / FLOAT + token] - first.logit)
+      const bound = factor * heap[this.slackAt / FLOAT + token] + rest
+      known += exact
+      mass += exact - proposed
       off -= proposed * (bound + bound * bound)
     }
     // By rounding the others may come to less than nothing.
@@ -196,14 +200,19 @@ export class ProposalHead {
     return { near: choiceOf(mass), low: choiceOf(mass + off), high: choiceOf(Math.max(known, mass - off)) }
   }
 
-  /** Where logits of so many positions have room. */
-  private roomFor(rows: number): number {
-    const { kernels, matrix } = this
-    if (this.room && this.room.rows >= rows) return this.room.at
-    if (this.room) kernels.free(this.room.at)
-    this.room = { at: kernels.allocate(FLOAT * rows * matrix.stride), rows }
-    return this.room.at
+  private get slackAt(): number {
+    return this.kernels.at(this.slack)
   }
+}
+
+/** Where the two largest of some numbers stand, of equal ones the first one first; twice the same of a lone one. */
+function largestTwo(numbers: Float32Array, start: number, count: number): [number, number] {
+  let [largest, next] = [start, start]
+  for (let i = start + 1; i < start + count; i++) {
+    if (numbers[i] > numbers[largest]) [largest, next] = [i, largest]
+    else if (next === largest || numbers[i] > numbers[next]) next = i
+  }
+  return [largest, next]
 }
 
 interface Slack {

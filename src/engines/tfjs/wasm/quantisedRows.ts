@@ -1,6 +1,7 @@
 // Rows as 8-bit matrices take them: whole numbers of 16 bits, with a scale a row.
 import type { Kernels } from './kernels.js'
 import { wholeLanes } from './rowMatrix.js'
+import { Room } from './room.js'
 import { FLOAT, rowsFrom, type Rows } from './rows.js'
 
 /** Bytes before the numbers of a row: see scripts/wasm/kernels.ts. */
@@ -16,9 +17,11 @@ export interface RowLengths {
 
 /** Room for the rows of one product at a time; it grows as larger ones come. */
 export class QuantisedRows {
-  private room = { at: 0, size: 0 }
+  private readonly room: Room
 
-  constructor(private readonly kernels: Kernels) {}
+  constructor(private readonly kernels: Kernels) {
+    this.room = new Room(kernels)
+  }
 
   /**
    * Rows of `depth` floats, zeros up to whole fours. What an earlier call made is gone. A row that holds what is no number
@@ -28,25 +31,20 @@ export class QuantisedRows {
     const { kernels } = this
     const whole = wholeLanes(depth)
     const numFloats = Math.ceil((ROW_HEAD + 2 * whole) / ROW_HEAD) * (ROW_HEAD / FLOAT)
-    const size = FLOAT * rows * numFloats
-    if (this.room.size < size) {
-      this.dispose()
-      this.room = { at: kernels.allocate(size), size }
-    }
-    const made = { at: this.room.at, stride: numFloats }
+    const made = { at: this.room.reserve(FLOAT * rows * numFloats), stride: numFloats }
     kernels.run.quantise(x.at, FLOAT * x.stride, made.at, FLOAT * numFloats, rows, whole, stepsFor(whole))
     return made
   }
 
   /** Of the `n`th one of what {@link make} made; they come of sums in float32. */
   lengths(made: Rows, n: number): RowLengths {
-    const [, squares, off] = this.kernels.floats(rowsFrom(made, n).at, 3)
-    return { length: Math.sqrt(squares), off: Math.sqrt(off) }
+    const { heap } = this.kernels
+    const at = rowsFrom(made, n).at / FLOAT
+    return { length: Math.sqrt(heap[at + 1]), off: Math.sqrt(heap[at + 2]) }
   }
 
   dispose(): void {
-    this.kernels.free(this.room.at)
-    this.room = { at: 0, size: 0 }
+    this.room.dispose()
   }
 }
 

@@ -25,9 +25,10 @@ import {
   type BiasPlaces,
   type KeyValuePlaces,
 } from './attention.js'
-import { chooseOnWasm, readChosen } from './choice.js'
+import { canChoose, choiceBytes, chooseRows } from './choice.js'
 import { currentKernels, LANES, type Kernels } from './kernels.js'
 import type { RowMatrix } from './rowMatrix.js'
+import { Room } from './room.js'
 import { FLOAT, rowsFrom, type Rows } from './rows.js'
 import { Workspace, type FeedForwardMatrices, type RowPass } from './workspace.js'
 
@@ -82,6 +83,8 @@ export class WasmSegments implements SegmentRunner {
   private readonly decoder: readonly DecoderLayer[]
   private readonly headWidth: number
   private readonly workspace: Workspace
+  /** Where an exit's logits and what is found of them stand. */
+  private readonly found: Room
 
   constructor(
     private readonly kernels: Kernels,
@@ -96,6 +99,7 @@ export class WasmSegments implements SegmentRunner {
       (layer) => Object.values(layer) as RowMatrix[],
     )
     this.headWidth = this.decoder[0].selfOut.shape[0] / shape.numHeads
+    this.found = new Room(kernels)
     this.workspace = new Workspace(kernels, {
       width: weights.embedding.shape[1],
       widest: Math.max(...matrices.map(({ stride }) => stride)),
@@ -115,7 +119,7 @@ export class WasmSegments implements SegmentRunner {
     const placed = this.place(groups, layers.length)
     for (const [i, layer] of layers.entries()) this.decoderLayer(pass, layer, placed, [i, from + i])
     const output = { hidden: pass.states(), present: placed.map(({ kept }) => [kept]) }
-    return exit ? { ...output, ...this.exit(pass.normedStates(), exit) } : output
+    return exit ? { ...output, ...this.exit(pass, exit) } : output
   }
 
   crossKeyValue(layer: number, states: tf.Tensor2D): KeyValue {
@@ -166,6 +170,7 @@ export class WasmSegments implements SegmentRunner {
 
   dispose(): void {
     this.workspace.dispose()
+    this.found.dispose()
   }
 
   /** Groups of a pass through some layers, with room for what they keep. */
@@ -275,25 +280,44 @@ export class WasmSegments implements SegmentRunner {
     return { at: at + FLOAT * this.model.shape.numHeads * this.headWidth, stride }
   }
 
-  /** Of normed states [N, D]. */
-  private exit(normed: tf.Tensor2D, exit: SegmentExit): Omit<SegmentOutput, 'hidden' | 'present'> {
+  private exit(pass: RowPass, exit: SegmentExit): Omit<SegmentOutput, 'hidden' | 'present'> {
     const { choice, wantsLogits } = exit
-    if (choice === undefined || wantsLogits) return { logits: this.logits(normed) }
-    const rows = Array.from({ length: normed.shape[0] }, (_, n) => n)
-    const proposed = this.model.weights.exit.proposal?.choose(normed, exit) ?? []
-    const open = rows.filter((n) => !proposed[n])
-    if (open.length === 0) return { choices: proposed as ExitChoice[] }
-    const isWhole = open.length === rows.length
-    const logits = this.logits(isWhole ? normed : tf.concat(open.map((n) => takeFirst(normed, n, 1))))
-    const chosen = chooseOnWasm(logits)
-    if (!chosen) return { logits }
-    const exact = readChosen(chosen, choice)
-    return { choices: rows.map((n) => proposed[n] ?? exact[open.indexOf(n)]) }
+    const { embedding, exit: weights } = this.model.weights
+    const { head, proposal } = weights
+    const [vocabSize] = embedding.shape
+    if (choice === undefined || wantsLogits || !canChoose(vocabSize)) {
+      return { logits: this.logits(pass.normedStates()) }
+    }
+    const { kernels, found } = this
+    const { rows } = pass
+    if (!(head instanceof tf.Tensor)) {
+      const { stride } = rowMatrix(head)
+      const at = found.reserve(FLOAT * rows * stride + choiceBytes(rows))
+      rowMatrix(head).multiplyRows(pass.normed(), at, rows)
+      const places = { logits: { at, stride }, found: at + FLOAT * rows * stride }
+      return { choices: chooseRows(kernels, { ...places, rows, vocabSize, choice }) }
+    }
+    const choices = proposal?.choose(pass.normed(), rows, exit) ?? new Array<ExitChoice | undefined>(rows)
+    const open = [...choices.keys()].filter((n) => !choices[n])
+    if (open.length > 0) {
+      const normed = pass.normedStates()
+      const logits = this.logits(tf.concat(open.map((n) => takeFirst(normed, n, 1))))
+      const places = { logits: { at: kernels.at(logits), stride: vocabSize } }
+      const exact = {
+        ...places,
+        rows: open.length,
+        vocabSize,
+        found: found.reserve(choiceBytes(rows)),
+        choice,
+      }
+      for (const [i, chosen] of chooseRows(kernels, exact).entries()) choices[open[i]] = chosen
+    }
+    return { choices: choices as ExitChoice[] }
   }
 
   private logits(normed: tf.Tensor2D): tf.Tensor2D {
     const { head } = this.model.weights.exit
-    if (!(head instanceof tf.Tensor)) return (head as RowMatrix).multiply(normed)
+    if (!(head instanceof tf.Tensor)) return rowMatrix(head).multiply(normed)
     return this.kernels.multiply(normed, head) ?? tf.matMul(normed, head)
   }
 }

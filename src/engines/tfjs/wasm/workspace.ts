@@ -3,6 +3,7 @@
 import type * as tf from '@tensorflow/tfjs'
 import { LANES, type Kernels } from './kernels.js'
 import { strideOf, type RowMatrix } from './rowMatrix.js'
+import { Room } from './room.js'
 import { FLOAT, type Rows } from './rows.js'
 
 /** Matrices of a feed-forward sub-layer. */
@@ -22,12 +23,14 @@ export interface WorkspaceShape {
 
 /** Memory for one pass at a time; it grows as larger ones come. */
 export class Workspace {
-  private room = { at: 0, size: 0 }
+  private readonly room: Room
 
   constructor(
     private readonly kernels: Kernels,
     private readonly shape: WorkspaceShape,
-  ) {}
+  ) {
+    this.room = new Room(kernels)
+  }
 
   /** For so many rows that attend to so many positions. What an earlier pass holds is gone. */
   begin(rows: number, length: number): RowPass {
@@ -35,11 +38,7 @@ export class Workspace {
     const strides = [strideOf(shape.width), strideOf(shape.width), shape.widest, shape.widest]
     const sizes = strides.map((stride) => rows * stride)
     const numBytes = FLOAT * (sizes.reduce((sum, size) => sum + size) + length + LANES)
-    if (this.room.size < numBytes) {
-      this.dispose()
-      this.room = { at: kernels.allocate(2 * numBytes), size: 2 * numBytes }
-    }
-    let next = this.room.at
+    let next = this.room.reserve(numBytes)
     const [hidden, normed, wide, inner] = strides.map((stride, i): Rows => {
       const at = next
       next += FLOAT * sizes[i]
@@ -49,8 +48,7 @@ export class Workspace {
   }
 
   dispose(): void {
-    this.kernels.free(this.room.at)
-    this.room = { at: 0, size: 0 }
+    this.room.dispose()
   }
 }
 
@@ -92,14 +90,18 @@ export class RowPass {
 
   /** The same after the norm: [N, D]. */
   normedStates(): tf.Tensor2D {
+    return this.tensorOf(this.normed(), this.shape.width)
+  }
+
+  /** Their rows, until the next product. */
+  normed(): Rows {
     this.normalise()
-    return this.tensorOf(this.places.normed, this.shape.width)
+    return this.places.normed
   }
 
   /** A matrix with the normed states. What it gives stays until the next product of this kind. */
   multiplyNormed(matrix: RowMatrix): Rows {
-    this.normalise()
-    return this.multiply(matrix, this.places.normed)
+    return this.multiply(matrix, this.normed())
   }
 
   /** A matrix with rows of any kind; as {@link multiplyNormed}. */

@@ -16,7 +16,7 @@ import {
 } from '../../../../src/decoding/index.js'
 import { chooseBackend } from '../../../../src/engines/tfjs/backend.node.js'
 import { createTfjsEngine } from '../../../../src/engines/tfjs/engine.js'
-import { chooseOnWasm, readChosen } from '../../../../src/engines/tfjs/wasm/choice.js'
+import { chooseRows } from '../../../../src/engines/tfjs/wasm/choice.js'
 import { currentKernels, type Kernels } from '../../../../src/engines/tfjs/wasm/kernels.js'
 import { ProposalHead } from '../../../../src/engines/tfjs/wasm/proposalHead.js'
 import { initialWeights } from '../../../../src/model/index.js'
@@ -48,6 +48,9 @@ describe('tokens proposed by an 8-bit head on wasm', () => {
     await chooseBackend({ backend: 'wasm', threads: 2 })
     kernels = currentKernels()!
   })
+
+  const choose = (head: ProposalHead, states: tf.Tensor2D, exit: Parameters<ProposalHead['choose']>[2]) =>
+    head.choose({ at: kernels.at(states), stride: states.shape[1] }, states.shape[0], exit)
 
   /** A head, states, what the float32 head says of them, and what is proposed; everything is freed after `check`. */
   function withHead(
@@ -83,7 +86,11 @@ describe('tokens proposed by an 8-bit head on wasm', () => {
       const logits = tf.matMul(states, plain)
       check(head, states, {
         logits: logits.arraySync() as number[][],
-        choices: readChosen(chooseOnWasm(logits as tf.Tensor2D)!, 'probabilities'),
+        choices: chooseRows(kernels, {
+          logits: { at: kernels.at(logits), stride: vocabSize },
+          found: kernels.at(tf.zeros([5 * rows])),
+          ...{ rows, vocabSize, choice: 'probabilities' },
+        }),
       })
       head.dispose()
       head.dispose()
@@ -96,7 +103,7 @@ describe('tokens proposed by an 8-bit head on wasm', () => {
     fc.assert(
       fc.property(drawn, (sizes) => {
         withHead(sizes, (head, states, { choices }) => {
-          const proposed = head.choose(states, { choice: 'token' })
+          const proposed = choose(head, states, { choice: 'token' })
           assert.equal(proposed.length, sizes.rows)
           for (const [n, choice] of proposed.entries()) {
             asked++
@@ -121,7 +128,7 @@ describe('tokens proposed by an 8-bit head on wasm', () => {
             bounds.set(n, [low, high])
             return true
           }
-          const proposed = head.choose(states, { choice: 'probabilities', settles })
+          const proposed = choose(head, states, { choice: 'probabilities', settles })
           for (const [n, choice] of proposed.entries()) {
             asked++
             if (!choice) continue
@@ -155,17 +162,17 @@ describe('tokens proposed by an 8-bit head on wasm', () => {
 
   it('are told of probabilities only where bounds are settled', () => {
     withHead(sizes, (head, states) => {
-      assert.deepEqual(head.choose(states, { choice: 'probabilities' }), [undefined])
-      assert.deepEqual(head.choose(states, { choice: 'probabilities', settles: () => false }), [undefined])
+      assert.deepEqual(choose(head, states, { choice: 'probabilities' }), [undefined])
+      assert.deepEqual(choose(head, states, { choice: 'probabilities', settles: () => false }), [undefined])
     })
   })
 
   it('are none where a state is no number, or says nothing', () => {
     withHead(sizes, (head, states) => {
       for (const factor of [NaN, Infinity, 0]) {
-        assert.deepEqual(head.choose(tf.mul(states, factor), { choice: 'token' }), [undefined])
+        assert.deepEqual(choose(head, tf.mul(states, factor), { choice: 'token' }), [undefined])
       }
-      assert.notDeepEqual(head.choose(states, { choice: 'token' }), [undefined])
+      assert.notDeepEqual(choose(head, states, { choice: 'token' }), [undefined])
     })
   })
 
@@ -199,7 +206,7 @@ describe('tokens proposed by an 8-bit head on wasm', () => {
       }
       try {
         for (let i = 0; i < 200; i++) {
-          assert.deepEqual(head.choose(tf.ones([1, 16]), { choice: 'token' }), [undefined])
+          assert.deepEqual(choose(head, tf.ones([1, 16]), { choice: 'token' }), [undefined])
         }
       } finally {
         kernels.share = share
@@ -285,7 +292,7 @@ describe('tokens proposed by an 8-bit head on wasm', () => {
       const { results, numShown } = await decode(full(), true)
       assert.ok(numShown > 100)
       const { choose } = ProposalHead.prototype
-      ProposalHead.prototype.choose = (normed) => Array.from({ length: normed.shape[0] }, () => undefined)
+      ProposalHead.prototype.choose = (_, rows) => Array.from({ length: rows }, () => undefined)
       try {
         assert.deepEqual((await decode(full(), true)).results, results)
       } finally {

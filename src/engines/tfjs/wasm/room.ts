@@ -1,0 +1,26 @@
+// Memory of one's own beside tfjs's tensors, for what is needed again and again.
+import type { Kernels } from './kernels.js'
+
+/** Grows as more is asked for. Owns it. */
+export class Room {
+  private at = 0
+  private size = 0
+
+  constructor(private readonly kernels: Kernels) {}
+
+  /** So many bytes, of zeros at first; what was there before is gone where it grows. */
+  reserve(numBytes: number): number {
+    if (this.size < numBytes) {
+      this.dispose()
+      this.at = this.kernels.allocate(numBytes)
+      this.size = numBytes
+    }
+    return this.at
+  }
+
+  /** Idempotent; it may be used again. */
+  dispose(): void {
+    this.kernels.free(this.at)
+    this.at = this.size = 0
+  }
+}
