@@ -27,7 +27,14 @@ function lanes(name: string): string {
   return `(f32.add (f32.add ${lane(0)} ${lane(1)}) (f32.add ${lane(2)} ${lane(3)}))`
 }
 
-const splat = (value: number) => `(v128.const f32x4 ${Array.from({ length: 4 }, () => value).join(' ')})`
+/** The largest of a vector's four floats; none where one is none. */
+function largest(name: string): string {
+  const lane = (i: number) => `(f32x4.extract_lane ${i} (local.get ${name}))`
+  return `(f32.max (f32.max ${lane(0)} ${lane(1)}) (f32.max ${lane(2)} ${lane(3)}))`
+}
+
+const splat = (value: number) =>
+  `(v128.const f32x4 ${Array.from({ length: 4 }, () => (value === -Infinity ? '-inf' : value)).join(' ')})`
 
 /**
  * [rows, A] x [A, C]. The outputs are what is added up in: `depth` rows of the matrix are read as so many streams, from
@@ -314,9 +321,7 @@ const QUANTISE = `
       (local.set $most (i32x4.max_s (local.get $most) (f32x4.abs (v128.load (local.get $at)))))
       ${bump('$at', LANES)}
       (br_if $nextFour (i32.lt_u (local.get $at) (local.get $end))))
-    (local.set $most (f32x4.splat (f32.max
-      (f32.max (f32x4.extract_lane 0 (local.get $most)) (f32x4.extract_lane 1 (local.get $most)))
-      (f32.max (f32x4.extract_lane 2 (local.get $most)) (f32x4.extract_lane 3 (local.get $most))))))
+    (local.set $most (f32x4.splat ${largest('$most')}))
     (local.set $scale (f32x4.div (local.get $most) (f32x4.splat (local.get $steps))))
     (local.set $inverse (f32x4.div (f32x4.splat (local.get $steps)) (local.get $most)))
     (local.set $at (local.get $x))
@@ -558,42 +563,61 @@ const EXP = [1.98756915e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1
 
 /**
  * `choose`: of a row of logits the two largest, of equal ones the lower id first: ids, logits, and the first one's
- * probability, which is none where a logit is none.
+ * probability, which is none where a logit is none. Where `$mass` is 0 the probability is 1, and none as before.
  */
 const CHOOSE = `
-(func (export "choose") (param $logits i32) (param $out i32) (param $count i32)
-  (local $at i32) (local $end i32) (local $index i32) (local $first i32) (local $second i32)
-  (local $most f32) (local $next f32) (local $value f32) (local $sum v128)
-  (local.set $end (i32.add (local.get $logits) (i32.mul (local.get $count) (i32.const ${FLOAT}))))
-  (local.set $most (f32.const -inf))
-  (local.set $next (f32.const -inf))
-  (local.set $at (local.get $logits))
-  (loop $nextLogit
-    (local.set $value (f32.load (local.get $at)))
-    (if (f32.gt (local.get $value) (local.get $next)) (then
-      (if (f32.gt (local.get $value) (local.get $most))
-        (then
-          (local.set $next (local.get $most))
-          (local.set $second (local.get $first))
-          (local.set $most (local.get $value))
-          (local.set $first (local.get $index)))
-        (else
-          (local.set $next (local.get $value))
-          (local.set $second (local.get $index))))))
-    (local.set $index (i32.add (local.get $index) (i32.const 1)))
-    ${bump('$at', FLOAT)}
-    (br_if $nextLogit (i32.lt_u (local.get $at) (local.get $end))))
-  (local.set $sum ${splat(0)})
+(func $find (param $at i32) (param $end i32) (param $value f32) (param $but i32) (result i32)
+  (local $start i32) (local $hits i32) (local $values v128)
+  (local.set $start (local.get $at))
+  (local.set $values (f32x4.splat (local.get $value)))
   (loop $nextFour
-    (local.set $sum (f32x4.add (local.get $sum)
-      (call $exp (f32x4.sub (v128.load (local.get $logits)) (f32x4.splat (local.get $most))))))
-    ${bump('$logits', LANES)}
-    (br_if $nextFour (i32.lt_u (local.get $logits) (local.get $end))))
-  (f32.store offset=0 (local.get $out) (f32.convert_i32_u (local.get $first)))
-  (f32.store offset=4 (local.get $out) (f32.convert_i32_u (local.get $second)))
+    (local.set $hits (i32x4.bitmask (f32x4.eq (v128.load (local.get $at)) (local.get $values))))
+    (if (i32.eq (i32.and (local.get $but) (i32.const -4)) (i32.shr_u (i32.sub (local.get $at) (local.get $start)) (i32.const 2)))
+      (then (local.set $hits (i32.and (local.get $hits)
+        (i32.xor (i32.const -1) (i32.shl (i32.const 1) (i32.and (local.get $but) (i32.const 3))))))))
+    (if (local.get $hits) (then (return (i32.add (i32.ctz (local.get $hits))
+      (i32.shr_u (i32.sub (local.get $at) (local.get $start)) (i32.const 2))))))
+    ${bump('$at', LANES)}
+    (br_if $nextFour (i32.lt_u (local.get $at) (local.get $end))))
+  (i32.const 0))
+(func (export "choose") (param $logits i32) (param $out i32) (param $count i32) (param $mass i32)
+  (local $at i32) (local $end i32) (local $id i32) (local $most f32) (local $next f32) (local $share f32)
+  (local $values v128) (local $first v128) (local $second v128) (local $none v128) (local $sum v128)
+  (local.set $end (i32.add (local.get $logits) (i32.mul (local.get $count) (i32.const ${FLOAT}))))
+  (local.set $first ${splat(-Infinity)})
+  (local.set $second ${splat(-Infinity)})
+  (local.set $at (local.get $logits))
+  (loop $nextLogits
+    (local.set $values (v128.load (local.get $at)))
+    (local.set $none (v128.or (local.get $none) (f32x4.ne (local.get $values) (local.get $values))))
+    (local.set $second (f32x4.pmax (local.get $second) (f32x4.pmin (local.get $first) (local.get $values))))
+    (local.set $first (f32x4.pmax (local.get $first) (local.get $values)))
+    ${bump('$at', LANES)}
+    (br_if $nextLogits (i32.lt_u (local.get $at) (local.get $end))))
+  (local.set $most ${largest('$first')})
+  ;; In the lane that holds it, the next one is the lane's second.
+  (local.set $first (v128.bitselect (local.get $second) (local.get $first)
+    (i32x4.eq (v128.const i32x4 0 1 2 3)
+      (i32x4.splat (i32.ctz (i32x4.bitmask (f32x4.eq (local.get $first) (f32x4.splat (local.get $most)))))))))
+  (local.set $next ${largest('$first')})
+  (local.set $id (call $find (local.get $logits) (local.get $end) (local.get $most) (i32.const -1)))
+  (f32.store offset=0 (local.get $out) (f32.convert_i32_u (local.get $id)))
+  (f32.store offset=4 (local.get $out) (f32.convert_i32_u
+    (call $find (local.get $logits) (local.get $end) (local.get $next) (local.get $id))))
   (f32.store offset=8 (local.get $out) (local.get $most))
   (f32.store offset=12 (local.get $out) (local.get $next))
-  (f32.store offset=16 (local.get $out) (f32.div (f32.const 1) ${lanes('$sum')})))`
+  ;; None also where the largest is not finite.
+  (local.set $share (f32.add (f32.const 1) (f32.sub (local.get $most) (local.get $most))))
+  (if (v128.any_true (local.get $none)) (then (local.set $share (f32.const nan))))
+  (if (local.get $mass) (then
+    (local.set $sum ${splat(0)})
+    (loop $nextFour
+      (local.set $sum (f32x4.add (local.get $sum)
+        (call $exp (f32x4.sub (v128.load (local.get $logits)) (f32x4.splat (local.get $most))))))
+      ${bump('$logits', LANES)}
+      (br_if $nextFour (i32.lt_u (local.get $logits) (local.get $end))))
+    (local.set $share (f32.div (f32.const 1) ${lanes('$sum')}))))
+  (f32.store offset=16 (local.get $out) (local.get $share)))`
 
 /**
  * `attend`: a row's queries, position by position in each head, over a memory of `length` positions of each head. Scores,

@@ -19,22 +19,22 @@ export function choiceBytes(rows: number): number {
   return FLOAT * COLUMNS * rows
 }
 
+/** Rows of logits, and room of {@link choiceBytes}. */
+interface RowsToChooseBy {
+  readonly logits: Rows
+  readonly rows: number
+  readonly vocabSize: number
+  readonly found: number
+  readonly choice: PackedChoice
+}
+
 /**
- * What an exit chooses by each of some rows of logits. `found`: room of {@link choiceBytes}.
+ * What an exit chooses by each of some rows of logits.
  * Throws `engine.not-a-number` where a logit is none.
  */
-export function chooseRows(
-  kernels: Kernels,
-  job: {
-    readonly logits: Rows
-    readonly rows: number
-    readonly vocabSize: number
-    readonly found: number
-    readonly choice: PackedChoice
-  },
-): ExitChoice[] {
-  const { logits, rows, vocabSize, found, choice } = job
-  findBestTwo(kernels, { logits, rows, vocabSize, found })
+export function chooseRows(kernels: Kernels, job: RowsToChooseBy): ExitChoice[] {
+  const { rows, found, choice } = job
+  findBestTwo(kernels, job)
   const { heap } = kernels
   return Array.from({ length: rows }, (_, n): ExitChoice => {
     const at = found / FLOAT + COLUMNS * n
@@ -54,15 +54,13 @@ export function chooseOnWasm(logits: tf.Tensor2D): tf.Tensor2D | undefined {
   if (!kernels || rows === 0 || !canChoose(vocabSize)) return undefined
   const chosen = kernels.make<tf.Tensor2D>([rows, COLUMNS])
   const places = { logits: { at: kernels.at(logits), stride: vocabSize }, found: kernels.at(chosen) }
-  findBestTwo(kernels, { ...places, rows, vocabSize })
+  findBestTwo(kernels, { ...places, rows, vocabSize, choice: 'probabilities' })
   return chosen
 }
 
-function findBestTwo(
-  kernels: Kernels,
-  job: { readonly logits: Rows; readonly rows: number; readonly vocabSize: number; readonly found: number },
-): void {
-  for (let n = 0; n < job.rows; n++) {
-    kernels.run.choose(rowsFrom(job.logits, n).at, job.found + FLOAT * COLUMNS * n, job.vocabSize)
+function findBestTwo(kernels: Kernels, { logits, rows, vocabSize, found, choice }: RowsToChooseBy): void {
+  const mass = choice === 'token' ? 0 : 1
+  for (let n = 0; n < rows; n++) {
+    kernels.run.choose(rowsFrom(logits, n).at, found + FLOAT * COLUMNS * n, vocabSize, mass)
   }
 }

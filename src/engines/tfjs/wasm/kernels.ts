@@ -62,8 +62,8 @@ interface Exports extends Record<
     count: number,
     out: number,
   ): void
-  /** See {@link chooseRows}; out has five floats. */
-  choose(logits: number, out: number, count: number): void
+  /** See {@link chooseRows}; out has five floats; `mass` 0: the probability is not asked for. */
+  choose(logits: number, out: number, count: number, mass: 0 | 1): void
   /** See `appendKeyValues`, of a row's keys or values; strides in bytes. */
   append(
     past: number,
