@@ -5,8 +5,9 @@ import type { KeyValue } from '../../model/index.js'
 
 /** One encoded source, padded to a length that others have too; its owner disposes the tensors. */
 export interface EncodedRow {
-  /** Encoder output [M, D]. */
+  /** Encoder output [M, D], zeros from {@link numTokens} on. */
   readonly states: tf.Tensor2D
+  readonly numTokens: number
   /** Padding mask [1, 1, 1, M]; undefined where nothing is to be masked. */
   readonly bias: tf.Tensor4D | undefined
 }
@@ -23,8 +24,8 @@ export class CrossMemory implements LayerMemory {
 
   constructor(
     readonly source: EncodedRow,
-    /** What a layer reads of a source's states. */
-    private readonly keyValueOf: (layer: number, states: tf.Tensor2D) => KeyValue,
+    /** What a layer reads of it. */
+    private readonly keyValueOf: (layer: number, source: EncodedRow) => KeyValue,
   ) {}
 
   get length(): number {
@@ -36,7 +37,7 @@ export class CrossMemory implements LayerMemory {
   }
 
   at(layer: number): KeyValue {
-    return getOrMake(this.keyValues, layer, () => this.keyValueOf(layer, this.source.states))
+    return getOrMake(this.keyValues, layer, () => this.keyValueOf(layer, this.source))
   }
 
   dispose(): void {

@@ -149,6 +149,7 @@ class TfjsEngine implements DecoderEngine {
       const isMasked = numPadding > 0 || Array.prototype.includes.call(source, this.config.padId)
       return {
         states: tf.concat<tf.Tensor2D>([states, tf.zeros([numPadding, states.shape[1]])]),
+        numTokens: length,
         bias: isMasked
           ? tf.concat<tf.Tensor4D>([padding, tf.fill([1, 1, 1, numPadding], MASKED)], 3)
           : undefined,

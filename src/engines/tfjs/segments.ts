@@ -4,7 +4,7 @@ import type * as tf from '@tensorflow/tfjs'
 import type { ExitChoice } from '../../decoding/index.js'
 import { crossKeyValue, decoderLayer, encoderLayer, exitLogits } from '../../model/index.js'
 import type { DecoderGroup, KeyValue, LayerShape } from '../../model/index.js'
-import type { LayerMemory } from './crossMemory.js'
+import type { EncodedRow, LayerMemory } from './crossMemory.js'
 import type { EngineWeights } from './decoderWeights.js'
 import type { SegmentExit } from './segmentExit.js'
 import type { PositionBias } from './positionBias.js'
@@ -47,15 +47,18 @@ export interface SegmentOutput {
   readonly choices?: readonly ExitChoice[]
 }
 
+/** What layers read of a source. */
+export type SourceStates = Pick<EncodedRow, 'states' | 'numTokens'>
+
 /** Computes the layers of one model. */
 export interface SegmentRunner {
   /** Call it inside a tidy; the caller owns what comes out. */
   run(input: SegmentInput): SegmentOutput
   /**
-   * What the cross-attention of a layer, counted from 0, reads of a source's states [M, D]: [1, H, M, K]. Call it inside a
-   * tidy; the caller owns what comes out.
+   * What the cross-attention of a layer, counted from 0, reads of a source: [1, H, M, K]. Call it inside a tidy; the caller
+   * owns what comes out.
    */
-  crossKeyValue(layer: number, states: tf.Tensor2D): KeyValue
+  crossKeyValue(layer: number, source: SourceStates): KeyValue
   /** All layers of the encoder: states [M, D] with a bias [1, H, M, M] -> [M, D]. Call it inside a tidy. */
   encoderLayers(hidden: tf.Tensor2D, bias: tf.Tensor4D): tf.Tensor2D
   /** Frees what it keeps, which the weights are no part of. */
@@ -96,7 +99,7 @@ export class EagerSegments implements SegmentRunner {
     return { hidden, present, logits: exitLogits(hidden, head, options) }
   }
 
-  crossKeyValue(layer: number, states: tf.Tensor2D): KeyValue {
+  crossKeyValue(layer: number, { states }: SourceStates): KeyValue {
     const { keyValue } = this.weights.decoder.layers[layer]
     return crossKeyValue(states, keyValue, { batch: 1, numHeads: this.shape.numHeads })
   }

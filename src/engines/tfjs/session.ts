@@ -52,7 +52,7 @@ export class TfjsSession implements DecoderSession {
   ) {
     const { exits, rowsPerSource = 1 } = options
     this.memories = sources.flatMap((source) => {
-      const memory = new CrossMemory(source, (layer, states) => model.segments.crossKeyValue(layer, states))
+      const memory = new CrossMemory(source, (layer, row) => model.segments.crossKeyValue(layer, row))
       return Array.from({ length: rowsPerSource }, () => memory)
     })
     this.caches = exits.map(() => new SegmentCache(this.memories.length))

@@ -78,7 +78,7 @@ function apart(runner: SegmentRunner): SegmentRunner {
         present: present.map(([kept]): KeptStates => tf.split(kept, numParts, 1)),
       }
     },
-    crossKeyValue: (layer, states) => runner.crossKeyValue(layer, states),
+    crossKeyValue: (layer, source) => runner.crossKeyValue(layer, source),
     encoderLayers: (hidden, bias) => runner.encoderLayers(hidden, bias),
     dispose: () => runner.dispose(),
   }

@@ -4,7 +4,14 @@ import * as tf from '@tensorflow/tfjs'
 import type { DecoderLayerWeights, KeyValue, LayerShape } from '../../../model/index.js'
 import type { EngineWeights } from '../decoderWeights.js'
 import type { PositionBias } from '../positionBias.js'
-import type { KeptStates, SegmentGroup, SegmentInput, SegmentOutput, SegmentRunner } from '../segments.js'
+import type {
+  KeptStates,
+  SegmentGroup,
+  SegmentInput,
+  SegmentOutput,
+  SegmentRunner,
+  SourceStates,
+} from '../segments.js'
 import type { GraphRuntime, LoadedGraph } from './runtime.js'
 import { LAYER_STATES, LAYER_WEIGHTS, ofLayer, segmentGraph, type LayerWeightName } from './segmentGraph.js'
 
@@ -60,8 +67,8 @@ export class GraphSegments implements SegmentRunner {
     return { hidden: states, logits, packed, present: [present] }
   }
 
-  crossKeyValue(layer: number, states: tf.Tensor2D): KeyValue {
-    return this.eager.crossKeyValue(layer, states)
+  crossKeyValue(layer: number, source: SourceStates): KeyValue {
+    return this.eager.crossKeyValue(layer, source)
   }
 
   encoderLayers(hidden: tf.Tensor2D, bias: tf.Tensor4D): tf.Tensor2D {

@@ -16,7 +16,7 @@ import type { LayerMemory } from '../crossMemory.js'
 import type { CachedLayerWeights, EngineWeights } from '../decoderWeights.js'
 import type { PositionBias } from '../positionBias.js'
 import type { SegmentExit } from '../segmentExit.js'
-import type { SegmentGroup, SegmentInput, SegmentOutput, SegmentRunner } from '../segments.js'
+import type { SegmentGroup, SegmentInput, SegmentOutput, SegmentRunner, SourceStates } from '../segments.js'
 import {
   appendKeyValues,
   attend,
@@ -71,9 +71,9 @@ interface DecoderLayer extends EncoderLayer {
 }
 
 /** The kernels that {@link WasmSegments} of a model would run; undefined where there are none for it. */
-export function kernelsFor({ dKv, dFf, feedForward }: ModelConfig): Kernels | undefined {
+export function kernelsFor({ dModel, dKv, dFf, feedForward }: ModelConfig): Kernels | undefined {
   const isWhole = (width: number) => width % LANES === 0
-  const fits = isWhole(dKv) && (feedForward !== 'gated-gelu' || isWhole(dFf))
+  const fits = isWhole(dModel) && isWhole(dKv) && (feedForward !== 'gated-gelu' || isWhole(dFf))
   return fits ? currentKernels() : undefined
 }
 
@@ -83,8 +83,8 @@ export class WasmSegments implements SegmentRunner {
   private readonly decoder: readonly DecoderLayer[]
   private readonly headWidth: number
   private readonly workspace: Workspace
-  /** Where an exit's logits and what is found of them stand. */
-  private readonly found: Room
+  /** For one product, and what is found of it. */
+  private readonly scratch: Room
 
   constructor(
     private readonly kernels: Kernels,
@@ -99,7 +99,7 @@ export class WasmSegments implements SegmentRunner {
       (layer) => Object.values(layer) as RowMatrix[],
     )
     this.headWidth = this.decoder[0].selfOut.shape[0] / shape.numHeads
-    this.found = new Room(kernels)
+    this.scratch = new Room(kernels)
     this.workspace = new Workspace(kernels, {
       width: weights.embedding.shape[1],
       widest: Math.max(...matrices.map(({ stride }) => stride)),
@@ -109,7 +109,6 @@ export class WasmSegments implements SegmentRunner {
 
   run({ from, to, hidden, groups, exit }: SegmentInput): SegmentOutput {
     const layers = this.decoder.slice(from, to)
-    // Those that are made now take the workspace before the pass does.
     const lengths = groups.flatMap(({ first, numPositions, memory }) => [
       first + numPositions,
       ...layers.map((_, i) => memory.at(from + i).key.shape[2]),
@@ -122,21 +121,21 @@ export class WasmSegments implements SegmentRunner {
     return exit ? { ...output, ...this.exit(pass, exit) } : output
   }
 
-  crossKeyValue(layer: number, states: tf.Tensor2D): KeyValue {
-    const { kernels, headWidth } = this
+  crossKeyValue(layer: number, { states, numTokens }: SourceStates): KeyValue {
+    const { kernels, headWidth, scratch } = this
     const { numHeads } = this.model.shape
     const [length, width] = states.shape
-    const pass = this.workspace.begin(length, 0)
-    const projected = pass.multiply(this.decoder[layer].keyValue, { at: kernels.at(states), stride: width })
-    const shape = { batch: 1, numHeads, headWidth, numPositions: length }
+    const { keyValue } = this.decoder[layer]
+    const { stride } = keyValue
+    const projected = { at: scratch.reserve(FLOAT * length * stride), stride }
+    keyValue.multiplyRows({ at: kernels.at(states), stride: width }, projected.at, numTokens)
+    // Of zeros come zeros.
+    kernels.clear(rowsFrom(projected, numTokens).at, FLOAT * (length - numTokens) * stride)
     const sizes = [1, numHeads, length, headWidth]
     const [key, value] = [kernels.make<tf.Tensor4D>(sizes), kernels.make<tf.Tensor4D>(sizes)]
-    appendKeyValues(kernels, shape, {
-      projected,
-      past: undefined,
-      length,
-      present: { key: kernels.at(key), value: kernels.at(value), rowStride: 0 },
-    })
+    const present = { key: kernels.at(key), value: kernels.at(value), rowStride: 0 }
+    const shape = { batch: 1, numHeads, headWidth, numPositions: length }
+    appendKeyValues(kernels, shape, { projected, past: undefined, length, present })
     return { key, value }
   }
 
@@ -170,7 +169,7 @@ export class WasmSegments implements SegmentRunner {
 
   dispose(): void {
     this.workspace.dispose()
-    this.found.dispose()
+    this.scratch.dispose()
   }
 
   /** Groups of a pass through some layers, with room for what they keep. */
@@ -288,11 +287,11 @@ export class WasmSegments implements SegmentRunner {
     if (choice === undefined || wantsLogits || !canChoose(vocabSize)) {
       return { logits: this.logits(pass.normedStates()) }
     }
-    const { kernels, found } = this
+    const { kernels, scratch } = this
     const { rows } = pass
     if (!(head instanceof tf.Tensor)) {
       const { stride } = rowMatrix(head)
-      const at = found.reserve(FLOAT * rows * stride + choiceBytes(rows))
+      const at = scratch.reserve(FLOAT * rows * stride + choiceBytes(rows))
       rowMatrix(head).multiplyRows(pass.normed(), at, rows)
       const places = { logits: { at, stride }, found: at + FLOAT * rows * stride }
       return { choices: chooseRows(kernels, { ...places, rows, vocabSize, choice }) }
@@ -307,7 +306,7 @@ export class WasmSegments implements SegmentRunner {
         ...places,
         rows: open.length,
         vocabSize,
-        found: found.reserve(choiceBytes(rows)),
+        found: scratch.reserve(choiceBytes(rows)),
         choice,
       }
       for (const [i, chosen] of chooseRows(kernels, exact).entries()) choices[open[i]] = chosen

@@ -71,8 +71,14 @@ describe('layers by kernels on wasm', () => {
         const random = randomTensors()
         for (const length of [1, 2, 5, 16, 31, 96, 97, 130]) {
           const states = random<tf.Tensor2D>(length, config.dModel)
+          const padded: tf.Tensor2D = tf.pad(states, [
+            [0, length % 3],
+            [0, 0],
+          ])
           for (let layer = 0; layer < config.decoderLayers; layer++) {
-            const [actual, expected] = [own, eager].map((way) => way.crossKeyValue(layer, states))
+            const [actual, expected] = [own, eager].map((way) =>
+              way.crossKeyValue(layer, { states: padded, numTokens: length }),
+            )
             assert.ok(distance(actual.key, expected.key) < 3e-6)
             assert.ok(distance(actual.value, expected.value) < 3e-6)
           }
@@ -215,8 +221,11 @@ describe('layers by kernels on wasm', () => {
     })
   }
 
-  it('serve an engine whose heads have whole vectors, and no other', async () => {
+  it('serve an engine whose states and heads have whole vectors, and no other', async () => {
     assert.equal(kernelsFor(readParityModel('mt5', 1).config), undefined)
+    const { config } = readParityModel('free-v10', 1)
+    assert.ok(kernelsFor(config))
+    assert.equal(kernelsFor({ ...config, dModel: 30 }), undefined)
     const engine = createTfjsEngine(readParityModel('free-v10', 2))
     const { tokens } = await decodeOne(engine, [5, 9, 1], { policy: full(), maxNewTokens: 3 })
     assert.equal(tokens.length, 3)
