@@ -621,7 +621,7 @@ const CHOOSE = `
 
 /**
  * `attend`: a row's queries, position by position in each head, over a memory of `length` positions of each head. Scores,
- * their exponentials and the sum over values each go through the positions in order, four sums side by side, and what is
+ * their exponentials and the sum over values each go through the positions in order, four sums side by side in each, and what is
  * masked adds zeros: so a query gets the same to the last bit whatever masked positions come after. `scores` has room for
  * length + 4 floats; `bias` 0 is none. Strides in bytes, `width` in floats.
  *
@@ -699,12 +699,49 @@ const ATTEND = `
 (func $attend
   (param $query i32) (param $key i32) (param $value i32) (param $bias i32) (param $scores i32) (param $out i32)
   (param $length i32) (param $width i32)
-  (local $end i32) (local $last i32) (local $at i32) (local $from i32) (local $score f32) (local $most f32) (local $sum v128)
-  (local.set $end (i32.add (local.get $query) (i32.mul (local.get $width) (i32.const ${FLOAT}))))
+  (local $end i32) (local $last i32) (local $lastFour i32) (local $at i32) (local $from i32) (local $size i32)
+  (local $score f32) (local $most f32) (local $sum v128) (local $part v128)
+  ${times(4, (i) => `(local $at${i} i32) (local $sum${i} v128)`)}
+  (local.set $size (i32.mul (local.get $width) (i32.const ${FLOAT})))
+  (local.set $end (i32.add (local.get $query) (local.get $size)))
   (local.set $last (i32.add (local.get $scores) (i32.mul (local.get $length) (i32.const ${FLOAT}))))
+  (local.set $lastFour (i32.add (local.get $scores)
+    (i32.mul (i32.and (local.get $length) (i32.const -4)) (i32.const ${FLOAT}))))
   (local.set $most (f32.const -inf))
   (local.set $at (local.get $scores))
-  (loop $nextKey
+  (if (i32.lt_u (local.get $at) (local.get $lastFour)) (then (loop $nextKeys
+    (local.set $from (local.get $query))
+    ${times(
+      4,
+      (
+        i,
+      ) => `(local.set $at${i} ${i === 0 ? '(local.get $key)' : `(i32.add (local.get $at${i - 1}) (local.get $size))`})
+    (local.set $sum${i} ${splat(0)})`,
+    )}
+    (loop $nextParts
+      (local.set $part (v128.load (local.get $from)))
+      ${times(
+        4,
+        (
+          i,
+        ) => `(local.set $sum${i} (f32x4.add (local.get $sum${i}) (f32x4.mul (local.get $part) (v128.load (local.get $at${i})))))
+      ${bump(`$at${i}`, LANES)}`,
+      )}
+      ${bump('$from', LANES)}
+      (br_if $nextParts (i32.lt_u (local.get $from) (local.get $end))))
+    (local.set $key (local.get $at3))
+    ${times(
+      4,
+      (i) => `(local.set $score ${lanes(`$sum${i}`)})
+    (if (local.get $bias) (then
+      (local.set $score (f32.add (local.get $score) (f32.load offset=${FLOAT * i} (local.get $bias))))))
+    (local.set $most (f32.max (local.get $most) (local.get $score)))
+    (f32.store offset=${FLOAT * i} (local.get $at) (local.get $score))`,
+    )}
+    (if (local.get $bias) (then ${bump('$bias', LANES)}))
+    ${bump('$at', LANES)}
+    (br_if $nextKeys (i32.lt_u (local.get $at) (local.get $lastFour))))))
+  (if (i32.lt_u (local.get $at) (local.get $last)) (then (loop $nextKey
     (local.set $from (local.get $query))
     (local.set $sum ${splat(0)})
     (loop $nextPart
@@ -719,7 +756,7 @@ const ATTEND = `
     (local.set $most (f32.max (local.get $most) (local.get $score)))
     (f32.store (local.get $at) (local.get $score))
     ${bump('$at', FLOAT)}
-    (br_if $nextKey (i32.lt_u (local.get $at) (local.get $last))))
+    (br_if $nextKey (i32.lt_u (local.get $at) (local.get $last))))))
   (v128.store (local.get $last) ${splat(-1e38)})
   (local.set $sum ${splat(0)})
   (local.set $at (local.get $scores))
@@ -730,9 +767,33 @@ const ATTEND = `
     ${bump('$at', LANES)}
     (br_if $nextScores (i32.lt_u (local.get $at) (local.get $last))))
   (local.set $score (f32.div (f32.const 1) ${lanes('$sum')}))
-  (local.set $end (i32.add (local.get $out) (i32.mul (local.get $width) (i32.const ${FLOAT}))))
-  (memory.fill (local.get $out) (i32.const 0) (i32.mul (local.get $width) (i32.const ${FLOAT})))
-  (loop $nextValue
+  (local.set $end (i32.add (local.get $out) (local.get $size)))
+  (memory.fill (local.get $out) (i32.const 0) (local.get $size))
+  (if (i32.lt_u (local.get $scores) (local.get $lastFour)) (then (loop $nextValues
+    (local.set $at (local.get $out))
+    ${times(
+      4,
+      (
+        i,
+      ) => `(local.set $at${i} ${i === 0 ? '(local.get $value)' : `(i32.add (local.get $at${i - 1}) (local.get $size))`})
+    (local.set $sum${i} (v128.load32_splat offset=${FLOAT * i} (local.get $scores)))`,
+    )}
+    (loop $nextParts
+      (local.set $part (v128.load (local.get $at)))
+      ${times(
+        4,
+        (
+          i,
+        ) => `(local.set $part (f32x4.add (local.get $part) (f32x4.mul (local.get $sum${i}) (v128.load (local.get $at${i})))))
+      ${bump(`$at${i}`, LANES)}`,
+      )}
+      (v128.store (local.get $at) (local.get $part))
+      ${bump('$at', LANES)}
+      (br_if $nextParts (i32.lt_u (local.get $at) (local.get $end))))
+    (local.set $value (local.get $at3))
+    ${bump('$scores', LANES)}
+    (br_if $nextValues (i32.lt_u (local.get $scores) (local.get $lastFour))))))
+  (if (i32.lt_u (local.get $scores) (local.get $last)) (then (loop $nextValue
     (local.set $at (local.get $out))
     (local.set $sum (v128.load32_splat (local.get $scores)))
     (loop $nextPart
@@ -741,7 +802,7 @@ const ATTEND = `
       ${bump('$at', LANES)}
       (br_if $nextPart (i32.lt_u (local.get $at) (local.get $end))))
     ${bump('$scores', FLOAT)}
-    (br_if $nextValue (i32.lt_u (local.get $scores) (local.get $last))))
+    (br_if $nextValue (i32.lt_u (local.get $scores) (local.get $last))))))
   (loop $nextPart
     (v128.store (local.get $out) (f32x4.mul (v128.load (local.get $out)) (f32x4.splat (local.get $score))))
     ${bump('$out', LANES)}

@@ -175,8 +175,8 @@ function checkDtype(dtype: EngineDtype, kernels: Kernels | undefined): void {
 
 /** The fastest way through the layers that there is. */
 function segmentsOf(model: GraphModel, kernels: Kernels | undefined): SegmentRunner {
+  if (kernels) return new WasmSegments(kernels, model)
   const eager = new EagerSegments(model.weights, model.bias, model.shape)
-  if (kernels) return new WasmSegments(kernels, model, eager)
   const graphs = currentGraphRuntime()
   return graphs ? new GraphSegments(graphs, model, eager) : eager
 }

@@ -32,9 +32,6 @@ import { Room } from './room.js'
 import { FLOAT, rowsFrom, type Rows } from './rows.js'
 import { Workspace, type FeedForwardMatrices, type RowPass } from './workspace.js'
 
-/** From here on an encoder's attention is a matter of matrices, which tfjs multiplies faster. */
-const MAX_SOURCE_LENGTH = 96
-
 /** What is read, all of it the owner's; every matrix of a layer is a {@link RowMatrix}. */
 export interface WasmModel {
   readonly weights: EngineWeights
@@ -89,8 +86,6 @@ export class WasmSegments implements SegmentRunner {
   constructor(
     private readonly kernels: Kernels,
     private readonly model: WasmModel,
-    /** For long sources; the owner's. */
-    private readonly eager: SegmentRunner,
   ) {
     const { weights, shape } = model
     this.encoder = weights.encoder.layers.map(encoderLayer)
@@ -141,7 +136,6 @@ export class WasmSegments implements SegmentRunner {
 
   encoderLayers(hidden: tf.Tensor2D, bias: tf.Tensor4D): tf.Tensor2D {
     const [length] = hidden.shape
-    if (length > MAX_SOURCE_LENGTH) return this.eager.encoderLayers(hidden, bias)
     const { kernels, headWidth } = this
     const { numHeads } = this.model.shape
     const shape = { batch: 1, numHeads, headWidth, numPositions: length }

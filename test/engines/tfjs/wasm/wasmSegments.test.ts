@@ -6,7 +6,6 @@ import type { EngineDtype } from '../../../../src/config/index.js'
 import { decodeOne, full } from '../../../../src/decoding/index.js'
 import { chooseBackend } from '../../../../src/engines/tfjs/backend.node.js'
 import { createTfjsEngine } from '../../../../src/engines/tfjs/engine.js'
-import { EagerSegments } from '../../../../src/engines/tfjs/segments.js'
 import type { SegmentGroup } from '../../../../src/engines/tfjs/segments.js'
 import { kernelsFor, WasmSegments } from '../../../../src/engines/tfjs/wasm/wasmSegments.js'
 import { readParityModel } from '../../../golden/parity.js'
@@ -32,9 +31,7 @@ describe('layers by kernels on wasm', () => {
 
   const withKernels = (model: Model, use: (ways: Ways) => void, dtype: EngineDtype = 'float32') => {
     const kernels = kernelsFor(model.config)!
-    // As in an engine, where long sources go operation by operation over packed matrices.
-    const make = (own: RunnerModel) =>
-      new WasmSegments(kernels, own, new EagerSegments(own.weights, own.bias, own.shape))
+    const make = (own: RunnerModel) => new WasmSegments(kernels, own)
     const before = tf.memory().numTensors
     withWays(model, { upload: { kernels, dtype }, keeps: 'beside', make }, use)
     assert.equal(tf.memory().numTensors, before)
@@ -83,7 +80,8 @@ describe('layers by kernels on wasm', () => {
             assert.ok(distance(actual.value, expected.value) < 3e-6)
           }
           const bias = random<tf.Tensor4D>(1, config.numHeads, length, length)
-          assert.ok(distance(own.encoderLayers(states, bias), eager.encoderLayers(states, bias)) < 3e-6)
+          const off = distance(own.encoderLayers(states, bias), eager.encoderLayers(states, bias))
+          assert.ok(off < 5e-6, `${length}: ${off}`)
         }
       })
     })
@@ -167,7 +165,7 @@ describe('layers by kernels on wasm', () => {
   }
 
   for (const name of names) {
-    it(`${name}: in 8 bits near what float32 gives, in whatever way the encoder goes`, () => {
+    it(`${name}: in 8 bits near what float32 gives`, () => {
       const model = readParityModel(name, 1)
       const { config } = model
       let largest = 0
@@ -175,7 +173,7 @@ describe('layers by kernels on wasm', () => {
         model,
         ({ own, eager }) => {
           const random = randomTensors()
-          for (const length of [5, 96, 97]) {
+          for (const length of [5, 97]) {
             const states = random<tf.Tensor2D>(length, config.dModel)
             const bias = random<tf.Tensor4D>(1, config.numHeads, length, length)
             const [actual, expected] = [own, eager].map((way) => way.encoderLayers(states, bias))
