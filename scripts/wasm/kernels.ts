@@ -435,10 +435,11 @@ const headText = () => {
     (br_if $nextFour (i32.le_u (local.get $ids) (local.get $last))))))`
 }
 
-/** Kinds of products that threads share, in the order of their numbers: the module and its function. */
+/** Kinds of work that threads share, in the order of their numbers: the module and its function. */
 const KINDS = [
   ['packed', 'multiplyPacked'],
   ['quantised', 'multiplyQuantised'],
+  ['operations', 'attend'],
 ] as const
 /** What is told of one; the last is how many blocks a part has. */
 const OPERANDS = ['kind', 'x', 'xStride', 'w', 'out', 'outStride', 'rows', 'depth', 'blocks', 'size'] as const
@@ -448,7 +449,7 @@ const JOB = Object.fromEntries(['next', 'done', ...OPERANDS].map((field, i) => [
 const PARTS_MASK = 0xffff
 
 /**
- * Products by several threads on the same memory. `multiplyShared` tells a job of as many parts as
+ * Work by several threads on the same memory. `runShared` tells a job of as many parts as
  * its blocks fill, `$size` blocks each, takes one after the other itself, and returns when all are done, whether others
  * helped or not. `serve` is what another thread does for ever: parts of jobs as they come; after `$patience` looks without
  * one it sleeps until the next job. Who takes a part has read its operands before it took it, and a job ends only after
@@ -480,7 +481,7 @@ ${KINDS.map(([module, name]) => `(import "${module}" "${name}" (func $${name} (p
   ).join('\n  ')}
   (drop (i32.atomic.rmw.add ${address('done')} (i32.const 1)))
   (i32.const 1))
-(func (export "multiplyShared") (param $job i32)
+(func (export "runShared") (param $job i32)
   ${OPERANDS.map((name) => `(param $${name} i32)`).join(' ')}
   (local $parts i32)
   (local.set $parts (i32.div_u
@@ -620,10 +621,28 @@ const CHOOSE = `
   (f32.store offset=16 (local.get $out) (local.get $share)))`
 
 /**
- * `attend`: a row's queries, position by position in each head, over a memory of `length` positions of each head. Scores,
- * their exponentials and the sum over values each go through the positions in order, four sums side by side in each, and what is
- * masked adds zeros: so a query gets the same to the last bit whatever masked positions come after. `scores` has room for
- * length + 4 floats; `bias` 0 is none. Strides in bytes, `width` in floats.
+ * What is told of the memory of an attention, in whole numbers from its place on: where keys and values lie, the bias (0: there
+ * is none) and how many bytes it is from head to head and from position to position, and the positions of the memory.
+ */
+const MEMORY_FIELDS = ['key', 'value', 'bias', 'biasHead', 'biasPosition', 'length'] as const
+/** Of them; each head's scores follow, length + 4 floats. */
+const MEMORY_BYTES = 32
+
+/** What goes on by how much from one head to the next. */
+const BY_HEAD = [
+  ['query', 'width'],
+  ['out', 'width'],
+  ['key', 'size'],
+  ['value', 'size'],
+  ['bias', 'biasHead'],
+  ['scores', 'scoreBytes'],
+] as const
+
+/**
+ * `attend`: a row's queries, position by position in each head from `$head` to before `$last`, over a memory. Scores, their
+ * exponentials and the sum over values each go through the positions in order, four sums side by side in each, and what is
+ * masked adds zeros: so a query gets the same to the last bit whatever masked positions come after. Strides in bytes,
+ * `$width` in floats.
  *
  * `append`: to `present`, head by head, what `past` holds of `before` positions and then new positions of rows.
  */
@@ -673,11 +692,20 @@ const ATTEND = `
     (local.set $from (i32.add (local.get $from) (local.get $width)))
     (br_if $nextHead (local.tee $heads (i32.sub (local.get $heads) (i32.const 1))))))
 (func (export "attend")
-  (param $query i32) (param $queryStride i32) (param $key i32) (param $value i32)
-  (param $bias i32) (param $biasHead i32) (param $biasPosition i32) (param $scores i32)
-  (param $out i32) (param $outStride i32) (param $heads i32) (param $positions i32) (param $length i32) (param $width i32)
-  (local $size i32) (local $left i32) (local $at i32) (local $to i32) (local $biasAt i32)
-  (local.set $size (i32.mul (i32.mul (local.get $length) (local.get $width)) (i32.const ${FLOAT})))
+  (param $query i32) (param $queryStride i32) (param $memory i32) (param $out i32) (param $outStride i32)
+  (param $positions i32) (param $width i32) (param $head i32) (param $last i32)
+  (local $key i32) (local $value i32) (local $bias i32) (local $biasHead i32) (local $biasPosition i32) (local $length i32)
+  (local $scores i32) (local $scoreBytes i32) (local $size i32)
+  (local $left i32) (local $at i32) (local $to i32) (local $biasAt i32)
+  ${MEMORY_FIELDS.map((field, i) => `(local.set $${field} (i32.load offset=${4 * i} (local.get $memory)))`).join('\n  ')}
+  (local.set $width (i32.mul (local.get $width) (i32.const ${FLOAT})))
+  (local.set $size (i32.mul (local.get $length) (local.get $width)))
+  (local.set $scoreBytes (i32.mul (i32.add (local.get $length) (i32.const 4)) (i32.const ${FLOAT})))
+  (local.set $scores (i32.add (local.get $memory) (i32.const ${MEMORY_BYTES})))
+  ${BY_HEAD.map(
+    ([name, step]) =>
+      `(local.set $${name} (i32.add (local.get $${name}) (i32.mul (local.get $${step}) (local.get $head))))`,
+  ).join('\n  ')}
   (loop $nextHead
     (local.set $left (local.get $positions))
     (local.set $at (local.get $query))
@@ -690,19 +718,16 @@ const ATTEND = `
       (local.set $to (i32.add (local.get $to) (local.get $outStride)))
       (local.set $biasAt (i32.add (local.get $biasAt) (local.get $biasPosition)))
       (br_if $nextPosition (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
-    (local.set $key (i32.add (local.get $key) (local.get $size)))
-    (local.set $value (i32.add (local.get $value) (local.get $size)))
-    (local.set $query (i32.add (local.get $query) (i32.mul (local.get $width) (i32.const ${FLOAT}))))
-    (local.set $out (i32.add (local.get $out) (i32.mul (local.get $width) (i32.const ${FLOAT}))))
-    (local.set $bias (i32.add (local.get $bias) (local.get $biasHead)))
-    (br_if $nextHead (local.tee $heads (i32.sub (local.get $heads) (i32.const 1))))))
+    ${BY_HEAD.map(
+      ([name, step]) => `(local.set $${name} (i32.add (local.get $${name}) (local.get $${step})))`,
+    ).join('\n    ')}
+    (br_if $nextHead (i32.lt_u (local.tee $head (i32.add (local.get $head) (i32.const 1))) (local.get $last)))))
 (func $attend
   (param $query i32) (param $key i32) (param $value i32) (param $bias i32) (param $scores i32) (param $out i32)
-  (param $length i32) (param $width i32)
-  (local $end i32) (local $last i32) (local $lastFour i32) (local $at i32) (local $from i32) (local $size i32)
+  (param $length i32) (param $size i32)
+  (local $end i32) (local $last i32) (local $lastFour i32) (local $at i32) (local $from i32)
   (local $score f32) (local $most f32) (local $sum v128) (local $part v128)
   ${times(4, (i) => `(local $at${i} i32) (local $sum${i} v128)`)}
-  (local.set $size (i32.mul (local.get $width) (i32.const ${FLOAT})))
   (local.set $end (i32.add (local.get $query) (local.get $size)))
   (local.set $last (i32.add (local.get $scores) (i32.mul (local.get $length) (i32.const ${FLOAT}))))
   (local.set $lastFour (i32.add (local.get $scores)

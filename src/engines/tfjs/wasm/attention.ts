@@ -1,5 +1,5 @@
 // Attention of a group of rows in step: B rows, P positions each, N = B * P, H heads of width K. Places are byte offsets.
-import type { Kernels } from './kernels.js'
+import { LANES, type Kernels } from './kernels.js'
 import { FLOAT, rowsFrom, type Rows } from './rows.js'
 
 export interface AttentionShape {
@@ -56,6 +56,16 @@ export function appendKeyValues(
   }
 }
 
+/** Bytes of a whole number. */
+const WORD = 4
+/** Bytes of what is told of a memory to the kernel: see scripts/wasm/kernels.ts. */
+const MEMORY_BYTES = 32
+
+/** Room that an attention over so many positions takes. */
+export function attentionBytes(numHeads: number, length: number): number {
+  return MEMORY_BYTES + FLOAT * numHeads * (length + LANES)
+}
+
 /**
  * Every query by itself over keys and values of `length` positions. A position gets the same to the last bit whatever rows
  * and masked positions are beside it.
@@ -69,27 +79,28 @@ export function attend(
     readonly attended: Rows
     readonly memory: KeyValuePlaces & { readonly length: number }
     readonly bias: BiasPlaces
-    /** Room for `length` + 4 floats. */
-    readonly scores: number
+    /** Of {@link attentionBytes}. */
+    readonly room: number
   },
 ): void {
-  const { queries, attended, memory, bias, scores } = job
+  const { queries, attended, memory, bias, room } = job
+  const { words } = kernels
+  const told = room / WORD
   for (let row = 0; row < batch; row++) {
-    kernels.run.attend(
-      rowsFrom(queries, row * numPositions).at,
-      FLOAT * queries.stride,
-      memory.key + FLOAT * row * memory.rowStride,
-      memory.value + FLOAT * row * memory.rowStride,
-      bias.at + FLOAT * row * bias.rowStride,
-      FLOAT * bias.headStride,
-      FLOAT * bias.positionStride,
-      scores,
-      rowsFrom(attended, row * numPositions).at,
-      FLOAT * attended.stride,
-      numHeads,
-      numPositions,
-      memory.length,
-      headWidth,
-    )
+    words[told] = memory.key + FLOAT * row * memory.rowStride
+    words[told + 1] = memory.value + FLOAT * row * memory.rowStride
+    words[told + 2] = bias.at + FLOAT * row * bias.rowStride
+    words[told + 3] = FLOAT * bias.headStride
+    words[told + 4] = FLOAT * bias.positionStride
+    words[told + 5] = memory.length
+    kernels.share('attend', {
+      x: rowsFrom(queries, row * numPositions),
+      right: room,
+      out: rowsFrom(attended, row * numPositions),
+      rows: numPositions,
+      depth: headWidth,
+      numBlocks: numHeads,
+      numBytes: FLOAT * numHeads * memory.length * headWidth * numPositions,
+    })
   }
 }

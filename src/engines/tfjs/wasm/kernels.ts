@@ -9,11 +9,11 @@ import { FLOAT, type Rows } from './rows.js'
 import {
   JOB_BYTES,
   operandsOf,
-  SharedProducts,
+  SharedJobs,
   type Helpers,
   type Operands,
-  type ProductKind,
-  type SharedProduct,
+  type SharedKind,
+  type SharedWork,
 } from './threads.js'
 
 /** Values, their slacks, how many; and a bound's factor and rest: see scripts/wasm/kernels.ts, as for all that take it. */
@@ -21,7 +21,7 @@ type Scanned = readonly [values: number, slack: number, count: number, factor: n
 
 /** What the modules export. Places are byte offsets in the memory, counts and widths are in floats. */
 interface Exports extends Record<
-  ProductKind,
+  SharedKind,
   (...operands: [...Operands, block: number, last: number]) => void
 > {
   /** out = x * matrix, which is plain; `depth` in {@link DEPTH_STEP}s. */
@@ -75,23 +75,6 @@ interface Exports extends Record<
     positions: number,
     width: number,
   ): void
-  /** See `attend`, of a row; strides in bytes. */
-  attend(
-    query: number,
-    queryStride: number,
-    key: number,
-    value: number,
-    bias: number,
-    biasHead: number,
-    biasPosition: number,
-    scores: number,
-    out: number,
-    outStride: number,
-    heads: number,
-    positions: number,
-    length: number,
-    width: number,
-  ): void
 }
 
 /** What all kernels take at once of a row. */
@@ -115,7 +98,7 @@ export function currentKernels(): Kernels | undefined {
 
 /** The kernels, and what it takes to use them: where tensors lie, new ones, and memory of one's own. */
 export class Kernels {
-  private shared: SharedProducts | undefined
+  private shared: SharedJobs | undefined
   /** How others help with products; undefined: not at all. Where {@link canBeHelped}. */
   help: Helpers | undefined
 
@@ -168,18 +151,23 @@ export class Kernels {
     return out
   }
 
-  /** A product of a kind, with the threads that help. */
-  share(kind: ProductKind, product: SharedProduct): void {
+  /** Work of a kind, with the threads that help. */
+  share(kind: SharedKind, work: SharedWork): void {
     const { help, run } = this
-    if (help && help.numThreads > 1 && SharedProducts.suits(product)) {
-      this.shared ??= new SharedProducts(this.memory, this.allocate(JOB_BYTES))
-      this.shared.multiply(kind, product, help)
-    } else run[kind](...operandsOf(product), 0, product.numBlocks)
+    if (help && help.numThreads > 1 && SharedJobs.suits(work)) {
+      this.shared ??= new SharedJobs(this.memory, this.allocate(JOB_BYTES))
+      this.shared.run(kind, work, help)
+    } else run[kind](...operandsOf(work), 0, work.numBlocks)
   }
 
   /** The memory as floats, for as long as nothing is allocated: the one at a byte offset is `heap[at / FLOAT]`. */
   get heap(): Float32Array {
     return this.module.HEAPF32
+  }
+
+  /** The same as whole numbers. */
+  get words(): Int32Array {
+    return this.module.HEAP32
   }
 
   /** The first `width` floats of so many rows. */
@@ -208,6 +196,7 @@ export class Kernels {
       _free(at: number): void
       readonly HEAPU8: Uint8Array
       readonly HEAPF32: Float32Array
+      readonly HEAP32: Int32Array
     }
   }
 }

@@ -41,7 +41,7 @@ export class PackedMatrix implements RowMatrix {
     const depth = wholeLanes(shape[0])
     kernels.share('multiplyPacked', {
       x,
-      matrix: at,
+      right: at,
       out: { at: out, stride },
       rows,
       depth,

@@ -45,7 +45,7 @@ export class QuantisedMatrix implements RowMatrix {
     const { kernels, data, at, shape, stride } = this
     kernels.share('multiplyQuantised', {
       x,
-      matrix: at,
+      right: at,
       out: { at: out, stride },
       rows,
       depth: wholeLanes(shape[0]),

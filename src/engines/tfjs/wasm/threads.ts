@@ -1,6 +1,6 @@
-// Threads that help with products, in memory that they share with tfjs's wasm backend.
+// Threads that help with products and attention, in memory that they share with tfjs's wasm backend.
 import { decodeModules, instantiate, type ModuleBytes } from './instantiate.js'
-import { PACKED, QUANTISED, THREADS } from './modules.js'
+import { OPERATIONS, PACKED, QUANTISED, THREADS } from './modules.js'
 import { FLOAT, type Rows } from './rows.js'
 
 /** What another thread is to do until it is ended. All of it can be sent to a worker. */
@@ -21,73 +21,73 @@ export interface Helpers {
   start(task: ThreadTask): void
 }
 
-/** Kinds of products that threads share, by the kernel and its number: see scripts/wasm/kernels.ts. */
-export const KINDS = { multiplyPacked: 0, multiplyQuantised: 1 } as const
-export type ProductKind = keyof typeof KINDS
+/** Kinds of work that threads share, by the kernel and its number: see scripts/wasm/kernels.ts. */
+export const KINDS = { multiplyPacked: 0, multiplyQuantised: 1, attend: 2 } as const
+export type SharedKind = keyof typeof KINDS
 
-/** A product of rows with a matrix, which falls into blocks. */
-export interface SharedProduct {
+/** Rows with a matrix, or over an attention's memory, which falls into blocks, or heads. */
+export interface SharedWork {
   readonly x: Rows
-  /** Byte offset. */
-  readonly matrix: number
+  /** Byte offset of the matrix, or of what is told of the memory. */
+  readonly right: number
   readonly out: Rows
   readonly rows: number
   readonly depth: number
   readonly numBlocks: number
-  /** Of the matrix. */
+  /** Of the matrix, or the keys for all positions. */
   readonly numBytes: number
 }
 
 export type Operands = readonly [
   x: number,
   xStride: number,
-  matrix: number,
+  right: number,
   out: number,
   outStride: number,
   rows: number,
   depth: number,
 ]
 
-/** A product's operands, as kernels take them. */
-export function operandsOf({ x, matrix, out, rows, depth }: SharedProduct): Operands {
-  return [x.at, FLOAT * x.stride, matrix, out.at, FLOAT * out.stride, rows, depth]
+/** Operands as kernels take them. */
+export function operandsOf({ x, right, out, rows, depth }: SharedWork): Operands {
+  return [x.at, FLOAT * x.stride, right, out.at, FLOAT * out.stride, rows, depth]
 }
 
 /** Bytes of a job, all of them zero before the first one. */
 export const JOB_BYTES = 64
-/** A product of a smaller matrix is done before another thread has looked. */
+/** Smaller work is done before another thread has looked. */
 const LEAST_BYTES = 1 << 17
 /** About as long as what a step does between two products and two tokens; a core that waits longer is better given back. */
 const PATIENCE = 60_000
 
 /** One job at a time, which a thread tells and others help with. Threads start at the first one. */
-export class SharedProducts {
+export class SharedJobs {
   private numStarted = 1
   private readonly modules: ModuleBytes
-  private readonly multiplyShared: (job: number, ...operands: number[]) => void
+  private readonly runShared: (job: number, ...operands: number[]) => void
 
   /** @param job byte offset of JOB_BYTES in the memory, which nobody else uses */
   constructor(
     private readonly memory: WebAssembly.Memory,
     private readonly job: number,
   ) {
-    const texts = { packed: PACKED, quantised: QUANTISED, threads: THREADS }
+    const texts = { packed: PACKED, quantised: QUANTISED, operations: OPERATIONS, threads: THREADS }
     this.modules = decodeModules(texts, memory)
-    this.multiplyShared = instantiate(this.modules, memory).multiplyShared as typeof this.multiplyShared
+    this.runShared = instantiate(this.modules, memory).runShared as typeof this.runShared
   }
 
   /** Whether it is worth while. */
-  static suits({ numBlocks, numBytes }: SharedProduct): boolean {
+  static suits({ numBlocks, numBytes }: SharedWork): boolean {
     return numBlocks > 1 && numBytes >= LEAST_BYTES
   }
 
-  multiply(kind: ProductKind, product: SharedProduct, helpers: Helpers): void {
+  run(kind: SharedKind, work: SharedWork, helpers: Helpers): void {
     const { memory, modules, job } = this
     for (; this.numStarted < helpers.numThreads; this.numStarted++) {
       helpers.start({ memory, modules, job, patience: PATIENCE })
     }
-    const { numBlocks } = product
+    const { numBlocks } = work
     const share = Math.ceil(numBlocks / helpers.numThreads)
-    this.multiplyShared(job, KINDS[kind], ...operandsOf(product), numBlocks, share)
+    this.runShared(job, KINDS[kind], ...operandsOf(work), numBlocks, share)
   }
 }

@@ -153,7 +153,7 @@ export class WasmSegments implements SegmentRunner {
         attended,
         memory: { ...memory, length },
         bias: { at: biasAt, rowStride: 0, headStride: length * length, positionStride: length },
-        scores: pass.scores,
+        room: pass.attention,
       })
       pass.addProduct(layer.selfOut, attended)
       pass.feedForward(layer)
@@ -206,7 +206,6 @@ export class WasmSegments implements SegmentRunner {
     [index, number]: readonly [number, number],
   ): void {
     const { kernels } = this
-    const { scores } = pass
     const attended = pass.inner(layer.selfOut.shape[0])
     const projected = pass.multiplyNormed(layer.selfIn)
     for (const { shape, start, length, past, present, selfBias } of groups) {
@@ -223,7 +222,7 @@ export class WasmSegments implements SegmentRunner {
         attended: rowsFrom(attended, start),
         memory: { ...own, length },
         bias: selfBias,
-        scores,
+        room: pass.attention,
       })
     }
     pass.addProduct(layer.selfOut, attended)
@@ -234,7 +233,7 @@ export class WasmSegments implements SegmentRunner {
         attended: rowsFrom(attended, start),
         memory: this.memoryPlaces(memory.at(number)),
         bias: memoryBias,
-        scores,
+        room: pass.attention,
       })
     }
     pass.addProduct(layer.crossOut, attended)

@@ -1,7 +1,8 @@
 // Where the rows of a pass stand while it goes through layers, and what layers do with them. Every row by itself: what
 // it becomes does not depend on the others.
 import type * as tf from '@tensorflow/tfjs'
-import { LANES, type Kernels } from './kernels.js'
+import { attentionBytes } from './attention.js'
+import type { Kernels } from './kernels.js'
 import { strideOf, type RowMatrix } from './rowMatrix.js'
 import { Room } from './room.js'
 import { FLOAT, type Rows } from './rows.js'
@@ -17,6 +18,7 @@ export interface WorkspaceShape {
   readonly width: number
   /** Of the widest product, in whole groups. */
   readonly widest: number
+  readonly numHeads: number
   readonly epsilon: number
   readonly gated: boolean
 }
@@ -37,14 +39,14 @@ export class Workspace {
     const { kernels, shape } = this
     const strides = [strideOf(shape.width), strideOf(shape.width), shape.widest, shape.widest]
     const sizes = strides.map((stride) => rows * stride)
-    const numBytes = FLOAT * (sizes.reduce((sum, size) => sum + size) + length + LANES)
+    const numBytes = FLOAT * sizes.reduce((sum, size) => sum + size) + attentionBytes(shape.numHeads, length)
     let next = this.room.reserve(numBytes)
     const [hidden, normed, wide, inner] = strides.map((stride, i): Rows => {
       const at = next
       next += FLOAT * sizes[i]
       return { at, stride }
     })
-    return new RowPass(kernels, shape, rows, { hidden, normed, wide, inner, scores: next })
+    return new RowPass(kernels, shape, rows, { hidden, normed, wide, inner, attention: next })
   }
 
   dispose(): void {
@@ -64,13 +66,13 @@ export class RowPass {
       readonly normed: Rows
       readonly wide: Rows
       readonly inner: Rows
-      readonly scores: number
+      readonly attention: number
     },
   ) {}
 
-  /** Room for an attention's scores. */
-  get scores(): number {
-    return this.places.scores
+  /** Room for an attention. */
+  get attention(): number {
+    return this.places.attention
   }
 
   /** Starts from states [N, D]. */

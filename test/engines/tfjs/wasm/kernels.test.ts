@@ -212,7 +212,7 @@ describe("kernels of our own on tfjs's wasm backend", () => {
   it('attention over scores far apart, and over one that is not a number', () => {
     tf.tidy(() => {
       const value = tf.tensor([1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3])
-      const [query, out, scores] = [tf.tensor([1, 0, 0, 0]), tf.zeros([4]), tf.zeros([7])]
+      const [query, out, room] = [tf.tensor([1, 0, 0, 0]), tf.zeros([4]), tf.zeros([8 + 7])]
       const over = (...firsts: number[]) => {
         const key = tf.tensor(firsts.flatMap((first) => [first, 0, 0, 0]))
         const memory = { key: kernels.at(key), value: kernels.at(value), length: 3, rowStride: 0 }
@@ -222,7 +222,7 @@ describe("kernels of our own on tfjs's wasm backend", () => {
           {
             queries: { at: kernels.at(query), stride: 4 },
             attended: { at: kernels.at(out), stride: 4 },
-            ...{ memory, bias: NO_BIAS, scores: kernels.at(scores) },
+            ...{ memory, bias: NO_BIAS, room: kernels.at(room) },
           },
         )
         return out.dataSync()[0]

@@ -1,4 +1,4 @@
-// Products by several threads: the same bits as by one, whoever takes which part; and a process that ends when it is done.
+// Products and attention by several threads: the same bits as by one, whoever takes which part; and a process that ends when it is done.
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
