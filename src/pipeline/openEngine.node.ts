@@ -10,7 +10,7 @@ import { ShallowDeepError } from '../errors.js'
 export interface EngineOptions extends PrecisionOptions {
   /** Neutral: tfjs. */
   readonly engine?: EngineName
-  /** Of tfjs. Neutral: undefined, which takes the native backend when it is built, else wasm; always wasm for int8. */
+  /** Of tfjs. Neutral: undefined, which takes a native build that sees a GPU, else wasm; always wasm for int8. */
   readonly backend?: BackendName
   /** Threads inside one operation. Neutral: undefined, what the backend takes; with onnx, as many as there are cores. */
   readonly threads?: number
@@ -82,7 +82,8 @@ export async function openEngine(
   checkEngineOptions(options)
   const { engine: name = 'tfjs', backend, threads, dtype, keepFloat } = options
   if (name === 'tfjs') {
-    const chosen = await chooseBackend({ backend: dtype === 'int8' ? 'wasm' : backend, threads })
+    const own = dtype === 'int8' ? 'wasm' : backend
+    const chosen = await chooseBackend({ backend: own, threads, purpose: 'decoding' })
     const engine = createTfjsEngine({ ...model, backend: chosen, dtype, keepFloat })
     return { engine, backend: chosen }
   }

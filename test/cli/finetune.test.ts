@@ -169,7 +169,7 @@ describe('finetune', () => {
     const output = await folderFor('auto')
     const result = await runCommand(await finetuneWords(output, ['--shallow-layers', 'auto', '--steps', '2']))
     assert.equal(result.code, 0, result.stderr)
-    const [, layer] = /\nShallow exit after (\d) of 3 layers: /.exec(result.stderr)!
+    const [, layer] = /\nShallow exit after (\d) of 3 layers[:,] /.exec(result.stderr)!
     assert.ok(result.stderr.indexOf('\nlayer ') < result.stderr.indexOf('backend wasm'))
     const stored = parse(readFileSync(join(output, 'config.yaml'), 'utf8'))
     const { config } = await readCheckpointFolder(join(output, 'step-2'))

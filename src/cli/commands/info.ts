@@ -2,7 +2,7 @@
 import { createRequire } from 'node:module'
 import { z } from 'zod'
 import { backendShape } from '../../config/index.js'
-import type { BackendName } from '../../engines/tfjs/index.js'
+import type { BackendName, ChosenBackend } from '../../engines/tfjs/index.js'
 import type { OnnxRuntimeReport } from '../../engines/onnx/index.node.js'
 import type { BackendReport } from '../../engines/tfjs/index.node.js'
 import { defineCommand } from '../command.js'
@@ -27,19 +27,25 @@ export const createCommand = defineCommand({
   },
 })
 
+function describeChoice({ name, threads, reason }: ChosenBackend): string {
+  return `${name}, ${threads} ${threads === 1 ? 'thread' : 'threads'} (${reason})`
+}
+
 function describe(report: BackendReport & { readonly onnxruntime: OnnxRuntimeReport }): string {
-  const { versions, backends, chosen, onnxruntime } = report
+  const { versions, backends, chosen, decoding, onnxruntime } = report
   const width = Math.max(...backends.map(({ name }) => name.length))
   const list = Object.entries(versions).map(([name, version]) => `${name} ${version}`)
   return [
     list.join(', '),
     '',
     ...backends.map(({ name, isPresent, detail }) => {
-      const mark = name === chosen.name ? '*' : isPresent ? '+' : '-'
+      const mark = [chosen.name, decoding.name].includes(name) ? '*' : isPresent ? '+' : '-'
       return `${mark} ${name.padEnd(width)}  ${detail}`
     }),
     '',
     `ONNX Runtime: ${onnxruntime.detail}`,
-    `chosen: ${chosen.name}, ${chosen.threads} ${chosen.threads === 1 ? 'thread' : 'threads'} (${chosen.reason})`,
+    ...(chosen.name === decoding.name
+      ? [`chosen: ${describeChoice(chosen)}`]
+      : [`to train: ${describeChoice(chosen)}`, `to decode: ${describeChoice(decoding)}`]),
   ].join('\n')
 }

@@ -1,5 +1,5 @@
-// Choice of the tfjs backend under Node: the native one when a build of it loads, else wasm; plain cpu only when asked
-// for. Also the account of it that `shallowdeep info` prints.
+// Choice of the tfjs backend under Node: to train, the native one when a build of it loads, else wasm; to decode, a GPU or
+// wasm, which decodes fastest on a processor; plain cpu only when asked for. Also the account of it that `shallowdeep info` prints.
 import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import * as tf from '@tensorflow/tfjs'
@@ -12,8 +12,10 @@ import { currentKernels } from './wasm/kernels.js'
 import { sharedWasmUrls, startThread } from './wasm/threads.node.js'
 
 export interface NodeBackendOptions {
-  /** Neutral: undefined, which takes the native backend when it loads, else wasm. */
+  /** Neutral: undefined, which takes what is fastest for the purpose. */
   readonly backend?: BackendName
+  /** Neutral: training. */
+  readonly purpose?: 'training' | 'decoding'
   /** Threads inside one operation, for the whole process. Neutral: undefined (native and wasm: all cores; cpu: 1). */
   readonly threads?: number
   /** Where to look for builds of scripts/native. Neutral: `.native` beside this package's package.json. */
@@ -32,7 +34,10 @@ export interface BackendDescription {
 }
 
 export interface BackendReport {
+  /** To train. */
   readonly chosen: ChosenBackend
+  /** To decode. */
+  readonly decoding: ChosenBackend
   readonly backends: readonly BackendDescription[]
   /** `node`, and what the chosen backend reports: `tfjs`, `tensorflow`, `wasm`. */
   readonly versions: Readonly<Record<string, string>>
@@ -41,11 +46,12 @@ export interface BackendReport {
 }
 
 const SETUP_HINT = 'run npm run setup:native, or take --backend wasm'
+const DECODES_FASTEST = 'decodes fastest on a processor'
 const SETUP_GPU_HINT = 'run npm run setup:native:gpu, or take --backend node or wasm'
 
 /**
- * Makes a backend current and returns it. Without a name: the first native build that loads, else wasm, and `reason`
- * says why a build that is there was passed over. With a name: that one or an error, never another. Prints nothing.
+ * Makes a backend current and returns it. Without a name: to train the first native build that loads, else wasm, and to
+ * decode a native build that sees a GPU, else wasm; `reason` says why a build that is there was passed over. With a name: that one or an error, never another. Prints nothing.
  * Throws `engine.backend-unknown`, `engine.backend-unavailable`, `engine.threads-unsupported` (more than one thread for
  * cpu, or for wasm that was started without shared memory) and `engine.threads-fixed` (native is loaded with another number of threads).
  */
@@ -57,19 +63,22 @@ export async function chooseBackend(options: NodeBackendOptions = {}): Promise<C
   }
   if (backend === 'wasm') return chooseWasm(threads, 'asked for')
   if (backend === 'cpu') return chooseCpu(threads)
-  return chooseNative(options)
+  const { purpose = 'training' } = options
+  return backend === undefined && purpose === 'decoding' ? chooseToDecode(options) : chooseNative(options)
 }
 
 /**
- * What `shallowdeep info` tells: the backends that are there, and the one `options` choose, which it makes current in
- * order to know. Throws as `chooseBackend` does.
+ * What `shallowdeep info` tells: the backends that are there, and those `options` choose, which it makes current in order
+ * to know, the one to train last. Throws as `chooseBackend` does.
  */
 export async function describeBackends(options: NodeBackendOptions = {}): Promise<BackendReport> {
   const builds = findNativeBuilds(options.nativeFolder ?? nativeFolder())
-  const chosen = await chooseBackend(options)
+  const decoding = await chooseBackend({ ...options, purpose: 'decoding' })
+  const chosen = await chooseBackend({ ...options, purpose: 'training' })
   const hasSimd = await tf.env().getAsync('WASM_HAS_SIMD_SUPPORT')
   return {
     chosen,
+    decoding,
     backends: [
       ...(['node-gpu', 'node'] as const).flatMap((kind) => describeNative(kind, builds)),
       {
@@ -129,6 +138,19 @@ async function chooseNative(options: NodeBackendOptions): Promise<ChosenBackend>
       ? 'no native build is present (npm run setup:native makes one)'
       : `native was passed over: ${tried}`,
   )
+}
+
+/** A GPU, or wasm: its kernels read weights faster than TensorFlow's on a processor. */
+async function chooseToDecode(options: NodeBackendOptions): Promise<ChosenBackend> {
+  const folder = options.nativeFolder ?? nativeFolder()
+  const hasGpuBuild = findNativeBuilds(folder).some(({ kind }) => kind === 'node-gpu')
+  if (!hasGpuBuild) return chooseWasm(options.threads, DECODES_FASTEST)
+  try {
+    return await chooseNative({ ...options, backend: 'node-gpu' })
+  } catch (error) {
+    if (!(error instanceof ShallowDeepError) || error.code === 'engine.threads-fixed') throw error
+    return chooseWasm(options.threads, `${DECODES_FASTEST}; passed over: ${tellWhy(error)}`)
+  }
 }
 
 async function activateNative(

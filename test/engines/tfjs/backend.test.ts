@@ -59,7 +59,7 @@ describe('choice of the backend under Node', () => {
 
   /** A folder with a build in it that looks finished; its binding is a text file. */
   function fakeBuild(
-    options: { tfjs?: string; record?: string; binding?: boolean; ownTfjs?: boolean } = {},
+    options: { kind?: string; tfjs?: string; record?: string; binding?: boolean; ownTfjs?: boolean } = {},
   ): string {
     const folder = makeFolder()
     symlinkSync(join(packageRoot(), 'node_modules'), join(folder, 'node_modules'))
@@ -71,7 +71,12 @@ describe('choice of the backend under Node', () => {
       mkdirSync(join(modules, 'tfjs'))
       writeFileSync(join(modules, 'tfjs', 'index.js'), '')
     }
-    const record = { kind: 'node', tfjs: options.tfjs ?? tf.version.tfjs, tensorflow: '2.0.0', wheel: 'none' }
+    const record = {
+      kind: options.kind ?? 'node',
+      tfjs: options.tfjs ?? tf.version.tfjs,
+      tensorflow: '2.0.0',
+      wheel: 'none',
+    }
     writeFileSync(join(folder, 'cpu', 'build.json'), options.record ?? JSON.stringify(record))
     return folder
   }
@@ -96,6 +101,8 @@ describe('choice of the backend under Node', () => {
       otherVersion: { nativeFolder: fakeBuild({ tfjs: '4.21.0' }) },
       ownCopy: { nativeFolder: fakeBuild({ ownTfjs: true }) },
       noBinding: { nativeFolder: fakeBuild({ binding: false }) },
+      decodingUnloadable: { purpose: 'decoding', nativeFolder: fakeBuild() },
+      decodingGpuUnloadable: { purpose: 'decoding', nativeFolder: fakeBuild({ kind: 'node-gpu' }) },
       wasmOne: { backend: 'wasm', threads: 1 },
       cpu: { backend: 'cpu' },
       described: { describe: true, nativeFolder: fakeBuild({ binding: false }) },
@@ -118,6 +125,14 @@ describe('choice of the backend under Node', () => {
     const { chosen, tfjsName } = outcomes.withUnloadable
     assert.equal(tfjsName, 'wasm')
     assert.match(chosen.reason, /passed over: the native build in .*cpu can't be used: .*tfjs_binding\.node/)
+  })
+
+  it('to decode takes wasm without a look at a build for the processor, and says why one for a GPU is passed over', () => {
+    const { decodingUnloadable, decodingGpuUnloadable } = outcomes
+    assert.deepEqual([decodingUnloadable.tfjsName, decodingGpuUnloadable.tfjsName], ['wasm', 'wasm'])
+    assert.equal(decodingUnloadable.chosen.reason, 'decodes fastest on a processor')
+    assert.equal(decodingUnloadable.chosen.threads, availableParallelism())
+    assert.match(decodingGpuUnloadable.chosen.reason, /^decodes fastest.*; passed over: .*tfjs_binding\.node/)
   })
 
   it('never replaces a backend asked for by name', () => {
@@ -222,12 +237,13 @@ describe('choice of the backend under Node', () => {
       this.skip()
     })
 
-    it('takes it by default, prints nothing, computes what wasm computes, and tells where it lies', async () => {
-      const [native, wasm, again, described] = await choose([
+    it('takes it to train by default, prints nothing, computes what wasm computes, and tells where it lies', async () => {
+      const [native, wasm, again, described, toDecode] = await choose([
         {},
         { backend: 'wasm' },
         { backend: 'node' },
         { describe: true },
+        { purpose: 'decoding' },
       ])
       assert.deepEqual(native.product, product)
       assert.deepEqual(wasm.product, product)
@@ -237,6 +253,8 @@ describe('choice of the backend under Node', () => {
       assert.match(native.chosen.versions.tensorflow, /^2\.\d+\.\d+/)
       assert.equal(again.numTensors, 0)
       assert.match(again.chosen.reason, /^asked for/)
+      assert.deepEqual([toDecode.tfjsName, described.report?.decoding.name], ['wasm', 'wasm'])
+      assert.equal(described.tfjsName, 'tensorflow')
       const entry = described.report?.backends.find(({ location }) => location === '.native/cpu')
       assert.equal(entry?.isPresent, true)
       assert.match(entry.detail, /tfjs-node \d.*tensorflow/)
