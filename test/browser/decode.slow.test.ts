@@ -140,6 +140,16 @@ describe('the package in a browser', () => {
     }
   })
 
+  it('decodes with tfjs on wasm in 8 bits what Node decodes in 8 bits', async () => {
+    const expected = await decodeHere(openCheckpoint(CHECKPOINT, { dtype: 'int8' }), sentences, POLICIES)
+    await inPage({ isIsolated: false }, async (watched) => {
+      const engine = { backend: 'wasm', dtype: 'int8' } as const
+      const { info, rows } = await decodeThere(watched, { engine, sentences, policies: POLICIES })
+      assert.deepEqual([info.backend, info.dtype], ['wasm', 'int8'])
+      assertSameRows(rows, expected, 1e-4)
+    })
+  })
+
   it('refuses threads that tfjs does not have', async () => {
     await inPage({ isIsolated: true }, async (watched) => {
       const request = { engine: { backend: 'wasm' }, threads: 2, sentences: [], policies: {} } as const

@@ -8,7 +8,8 @@ import { openOnTfjs } from '../../docs/examples/browser/tfjsModel.js'
 /** What to decode, and on what. */
 export interface DecodeRequest {
   /** A backend of tfjs, or what ONNX Runtime computes in. */
-  readonly engine: { readonly backend: BackendName } | { readonly dtype: 'float32' | 'q4' }
+  readonly engine:
+    { readonly backend: BackendName; readonly dtype?: 'int8' } | { readonly dtype: 'float32' | 'q4' }
   readonly threads?: number
   readonly sentences: readonly string[]
   /** By any name: decoding options. */
@@ -33,9 +34,9 @@ export interface LayersRequest {
 const api = {
   async decode({ engine: asked, threads, sentences, policies }: DecodeRequest): Promise<DecodeOutcome> {
     const open =
-      'dtype' in asked
-        ? openOnOnnx('checkpoint', { ...asked, threads })
-        : openOnTfjs('checkpoint', { ...asked, threads })
+      'backend' in asked
+        ? openOnTfjs('checkpoint', { ...asked, threads })
+        : openOnOnnx('checkpoint', { ...asked, threads })
     const model = await open
     const { engine, tokenizer } = model
     const sources = sentences.map((sentence) => tokenizer.encode(sentence))
