@@ -153,8 +153,7 @@ interface StreamedKind {
   readonly lanesDeep: number
   /** Of columns, before the parts. */
   readonly hasScales: boolean
-  /** Loads some of x for all four columns, and numbers of the matrix; adds their products to a sum. */
-  load(at: string): string
+  /** Loads numbers of the matrix, and adds their products with some of x to a sum. */
   weights(at: string): string
   add(sum: string, x: string, weights: string): string
   /** A stream's four outputs of its sum, `$scale` the row's scale. */
@@ -165,18 +164,16 @@ const PACKED: StreamedKind = {
   name: 'multiplyPacked',
   passes: PACKED_PASSES,
   ...{ numberBytes: FLOAT, inputBytes: FLOAT, inputHead: 0, lanesDeep: 1, hasScales: false },
-  load: (at) => `(v128.load32_splat ${at})`,
   weights: (at) => `(v128.load ${at})`,
   add: (sum, x, weights) => `(f32x4.add ${sum} (f32x4.mul ${x} ${weights}))`,
   finish: (sum) => sum,
 }
 
-/** Two rows of the matrix lie column by column, for the instruction multiplies and adds in pairs. */
+/** Two rows of the matrix lie column by column, for the instruction multiplies pairs and adds them. */
 const QUANTISED: StreamedKind = {
   name: 'multiplyQuantised',
   passes: QUANTISED_PASSES,
   ...{ numberBytes: 1, inputBytes: 2, inputHead: ROW_HEAD, lanesDeep: 2, hasScales: true },
-  load: (at) => `(v128.load32_splat ${at})`,
   weights: (at) => `(v128.load8x8_s ${at})`,
   add: (sum, x, weights) => `(i32x4.add ${sum} (i32x4.dot_i16x8_s ${x} ${weights}))`,
   finish: (sum, scales) =>
@@ -195,7 +192,7 @@ function streamedPart(kind: StreamedKind, { rows, streams, depth }: Pass): strin
   const next = (name: string, i: number, step: string) =>
     `(local.set ${name}${i} (local.get ${name})) (local.set ${name} (i32.add (local.get ${name}) (local.get ${step})))`
   const load = (m: number, d: number) =>
-    kind.load(`offset=${inputHead + inputBytes * lanesDeep * d} (local.get $x${m})`)
+    `(v128.load32_splat offset=${inputHead + inputBytes * lanesDeep * d} (local.get $x${m}))`
   const add = (m: number, s: number, d: number) =>
     `(local.set $sum${m}_${s} ${kind.add(`(local.get $sum${m}_${s})`, `(local.get $v${m}_${d})`, '(local.get $weights)')})`
   return `

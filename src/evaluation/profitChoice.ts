@@ -49,8 +49,11 @@ export interface ProfitChoice {
 /** Bounds of the stack that are compared. Without one first: of equals, what is nearest to what was asked for. */
 export const CONSIDERED_BOUNDS: readonly (number | null)[] = [null, 16, 8, 4, 2, 1]
 
+/** What early exits must save, as a share of full decoding: costs that are measured once are off by some percent. */
+export const LEAST_GAIN = 0.05
+
 /**
- * Compares all considered bounds of the stack with full decoding; of equals full decoding wins. Throws as
+ * Compares all considered bounds of the stack with full decoding, which wins where none saves {@link LEAST_GAIN}. Throws as
  * {@link expectedCost} does.
  */
 export function chooseByCosts(costs: DecodingCosts, pattern: LeavePattern): ProfitChoice {
@@ -59,5 +62,6 @@ export function chooseByCosts(costs: DecodingCosts, pattern: LeavePattern): Prof
     const { msPerToken } = expectedCost(costs, { ...pattern, maxPending: maxPending ?? undefined })
     if (best === undefined || msPerToken < best.msPerToken) best = { maxPending, msPerToken }
   }
-  return { isFull: !(best!.msPerToken < costs.fullMs), ...best!, fullMsPerToken: costs.fullMs }
+  const isFull = !(best!.msPerToken < (1 - LEAST_GAIN) * costs.fullMs)
+  return { isFull, ...best!, fullMsPerToken: costs.fullMs }
 }
