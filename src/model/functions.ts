@@ -21,18 +21,12 @@ export type Dropout = <T extends tf.Tensor>(x: T) => T
 /** A matrix [in, out] that states are multiplied with: one that may be trained, or one that stays as it is. */
 export type Linear = tf.Tensor2D | FrozenLinear | FixedMatrix
 
-/** What is done to a product [N, out]: `added` [N, out] to it, or a ReLU. */
-export interface ProductEnd {
-  readonly added?: tf.Tensor2D
-  readonly relu?: boolean
-}
-
 /** A matrix that a backend keeps in a way of its own, for inference alone. */
 export interface FixedMatrix {
   /** [in, out]. */
   readonly shape: readonly [number, number]
-  /** [N, in] -> [N, out], and what is done to it. */
-  multiply(x: tf.Tensor2D, end?: ProductEnd): tf.Tensor2D
+  /** [N, in] -> [N, out]. */
+  multiply(x: tf.Tensor2D): tf.Tensor2D
 }
 
 /** A matrix that gets no gradient, and perhaps what is added to its product: a low-rank update. */
@@ -101,14 +95,16 @@ function multiply(x: tf.Tensor2D, matrix: Linear): tf.Tensor2D {
   return matrix.update ? tf.add(plain, matrix.update(x)) : plain
 }
 
-/** The same after a dropout, and what is done to it then. */
+/** The same after a dropout; then `added` [N, out] to it, or a ReLU. */
 function multiplyThen(
   x: tf.Tensor2D,
   matrix: Linear,
-  { dropout, ...end }: ProductEnd & { readonly dropout: Dropout },
+  {
+    dropout,
+    added,
+    relu = false,
+  }: { readonly dropout: Dropout; readonly added?: tf.Tensor2D; readonly relu?: boolean },
 ): tf.Tensor2D {
-  if (!(matrix instanceof tf.Tensor || 'frozen' in matrix)) return matrix.multiply(x, end)
-  const { added, relu = false } = end
   const plain = dropout(multiply(x, matrix))
   const sum = added ? tf.add<tf.Tensor2D>(added, plain) : plain
   return relu ? tf.relu(sum) : sum

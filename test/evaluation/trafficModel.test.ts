@@ -139,7 +139,10 @@ describe('memory traffic', () => {
       bytes: 4 * (encoder + 13 * 512 + 32 * 8 + 12 * 512 * 32 + 32 * 512),
       flops: 2 * encoder * 32 + 4 * 6 * 512 * 32 * 32,
     })
-    assert.equal(matrixBytes([512, 2048], { dtype: 'q4' }) / matrixBytes([512, 2048], { dtype: 'float32' }), 0.625 / 4)
+    assert.equal(
+      matrixBytes([512, 2048], { dtype: 'q4' }) / matrixBytes([512, 2048], { dtype: 'float32' }),
+      0.625 / 4,
+    )
   })
 })
 

@@ -1,6 +1,11 @@
 // The decoder engine on ONNX Runtime: graphs built in memory from a model's weights, sources encoded, sessions opened.
 // Browser-safe: the runtime is handed in.
-import { precisionFor, type HostWeights, type ModelConfig, type PrecisionOptions } from '../../config/index.js'
+import {
+  precisionFor,
+  type HostWeights,
+  type ModelConfig,
+  type PrecisionOptions,
+} from '../../config/index.js'
 import type { DecoderEngine, EncodedSources, EngineInfo } from '../../decoding/index.js'
 import { checkSources, checkWeights, disposedError } from '../checks.js'
 import { ModelGraphs } from './graphs.js'

@@ -1,6 +1,6 @@
 // Float32 matrices in the order in which the kernel for a few rows reads them fastest.
 import * as tf from '@tensorflow/tfjs'
-import type { HostWeight, ProductEnd } from '../../../model/index.js'
+import type { HostWeight } from '../../../model/index.js'
 import { LANES, type Kernels } from './kernels.js'
 import { multiplyTensor, numBlocksOf, strideOf, wholeLanes, type RowMatrix } from './rowMatrix.js'
 import { FLOAT, type Rows } from './rows.js'
@@ -32,8 +32,8 @@ export class PackedMatrix implements RowMatrix {
     this.at = kernels.at(this.data)
   }
 
-  multiply(x: tf.Tensor2D, end?: ProductEnd): tf.Tensor2D {
-    return multiplyTensor(this.kernels, this, x, end)
+  multiply(x: tf.Tensor2D): tf.Tensor2D {
+    return multiplyTensor(this.kernels, this, x)
   }
 
   multiplyRows(x: Rows, out: number, rows: number): void {

@@ -1,7 +1,7 @@
 // Matrices in 8 bits, with a float32 scale a column. Rows are quantised too, each by itself and to more bits than that; sums
 // are of whole numbers, and exact: they do not depend on an order.
 import * as tf from '@tensorflow/tfjs'
-import type { HostWeight, ProductEnd } from '../../../model/index.js'
+import type { HostWeight } from '../../../model/index.js'
 import type { Kernels } from './kernels.js'
 import { LARGEST_BYTE, type QuantisedRows } from './quantisedRows.js'
 import { multiplyTensor, numBlocksOf, strideOf, wholeLanes, type RowMatrix } from './rowMatrix.js'
@@ -32,8 +32,8 @@ export class QuantisedMatrix implements RowMatrix {
     this.at = kernels.at(this.data)
   }
 
-  multiply(x: tf.Tensor2D, end?: ProductEnd): tf.Tensor2D {
-    return multiplyTensor(this.kernels, this, x, end)
+  multiply(x: tf.Tensor2D): tf.Tensor2D {
+    return multiplyTensor(this.kernels, this, x)
   }
 
   multiplyRows(x: Rows, out: number, rows: number): void {

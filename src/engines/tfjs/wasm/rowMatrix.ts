@@ -1,6 +1,6 @@
 // Matrices as layers read them on wasm: by products with a few rows from the left.
 import * as tf from '@tensorflow/tfjs'
-import type { FixedMatrix, ProductEnd } from '../../../model/index.js'
+import type { FixedMatrix } from '../../../model/index.js'
 import { LANES, type Kernels } from './kernels.js'
 import { FLOAT, type Rows } from './rows.js'
 
@@ -32,13 +32,8 @@ export function wholeLanes(width: number): number {
   return Math.ceil(width / LANES) * LANES
 }
 
-/** x [N, A] -> [N, C], and what is done to it. Call it inside a tidy. */
-export function multiplyTensor(
-  kernels: Kernels,
-  matrix: RowMatrix,
-  x: tf.Tensor2D,
-  { added, relu = false }: ProductEnd = {},
-): tf.Tensor2D {
+/** x [N, A] -> [N, C]. Call it inside a tidy. */
+export function multiplyTensor(kernels: Kernels, matrix: RowMatrix, x: tf.Tensor2D): tf.Tensor2D {
   const { shape, stride } = matrix
   const [rows, depth] = x.shape
   const width = shape[1]
@@ -48,18 +43,13 @@ export function multiplyTensor(
   const padded = whole === depth ? x : tf.pad(x, [[0, 0], [0, whole - depth]]) // prettier-ignore
   const from = { at: kernels.at(padded), stride: whole }
   const to = { at: kernels.at(out), stride: width }
-  if (stride === width) matrix.multiplyRows(from, to.at, rows)
-  else {
-    const wide = { at: kernels.allocate(FLOAT * rows * stride), stride }
-    matrix.multiplyRows(from, wide.at, rows)
-    kernels.copyRows(to, wide, { rows, width })
-    kernels.free(wide.at)
+  if (stride === width) {
+    matrix.multiplyRows(from, to.at, rows)
+    return out
   }
-  if (out.size % LANES > 0) {
-    const sum = added ? tf.add<tf.Tensor2D>(added, out) : out
-    return relu ? tf.relu(sum) : sum
-  }
-  if (added) kernels.run.add(to.at, kernels.at(added), out.size)
-  if (relu) kernels.run.relu(to.at, out.size)
+  const wide = { at: kernels.allocate(FLOAT * rows * stride), stride }
+  matrix.multiplyRows(from, wide.at, rows)
+  kernels.copyRows(to, wide, { rows, width })
+  kernels.free(wide.at)
   return out
 }
