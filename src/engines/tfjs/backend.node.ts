@@ -1,5 +1,6 @@
 // Choice of the tfjs backend under Node: to train, the native one when a build of it loads, else wasm; to decode, a GPU or
-// wasm, which decodes fastest on a processor; plain cpu only when asked for. Also the account of it that `shallowdeep info` prints.
+// wasm, which decodes fastest on a processor; plain cpu only when asked for. Also the account of it that `shallowdeep
+// info` prints.
 import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import * as tf from '@tensorflow/tfjs'
@@ -51,7 +52,8 @@ const SETUP_GPU_HINT = 'run npm run setup:native:gpu, or take --backend node or 
 
 /**
  * Makes a backend current and returns it. Without a name: to train the first native build that loads, else wasm, and to
- * decode a native build that sees a GPU, else wasm; `reason` says why a build that is there was passed over. With a name: that one or an error, never another. Prints nothing.
+ * decode a native build that sees a GPU, else wasm; `reason` says why a build that is there was passed over. With a name:
+ * that one or an error, never another. Prints nothing.
  * Throws `engine.backend-unknown`, `engine.backend-unavailable`, `engine.threads-unsupported` (more than one thread for
  * cpu, or for wasm that was started without shared memory) and `engine.threads-fixed` (native is loaded with another number of threads).
  */

@@ -4,7 +4,7 @@ import * as tf from '@tensorflow/tfjs'
 import type { HostWeight } from '../../../model/index.js'
 import type { Kernels } from './kernels.js'
 import { LARGEST_BYTE, type QuantisedRows } from './quantisedRows.js'
-import { multiplyTensor, numBlocksOf, strideOf, wholeLanes, type RowMatrix } from './rowMatrix.js'
+import { RowMatrix, strideOf, wholeLanes } from './rowMatrix.js'
 import { FLOAT, type Rows } from './rows.js'
 
 /** Columns that lie together, and rows of them. */
@@ -12,28 +12,14 @@ const [COLUMNS, PAIR] = [4, 2]
 /** Columns that are packed at a time, so that what is written stays at hand. */
 const TILE = 64
 
-export class QuantisedMatrix implements RowMatrix {
-  readonly shape: readonly [number, number]
-  readonly stride: number
-  /** Scales, then four columns after four. */
-  private readonly data: tf.Tensor1D
-  private readonly at: number
-
+export class QuantisedMatrix extends RowMatrix {
   /** Packs it onto the kernels' backend. The caller disposes it. `inputs`: room for a product's rows, the caller's. */
   constructor(
-    private readonly kernels: Kernels,
+    kernels: Kernels,
     private readonly inputs: QuantisedRows,
     weight: HostWeight,
   ) {
-    const [depth, width] = weight.shape
-    this.shape = [depth, width]
-    this.stride = strideOf(width)
-    this.data = tf.keep(tf.tensor1d(new Int32Array(pack(weight)), 'int32'))
-    this.at = kernels.at(this.data)
-  }
-
-  multiply(x: tf.Tensor2D): tf.Tensor2D {
-    return multiplyTensor(this.kernels, this, x)
+    super(kernels, weight.shape, tf.keep(tf.tensor1d(new Int32Array(pack(weight)), 'int32')))
   }
 
   multiplyRows(x: Rows, out: number, rows: number): void {
@@ -42,20 +28,7 @@ export class QuantisedMatrix implements RowMatrix {
 
   /** As {@link multiplyRows}, of rows that are quantised already. */
   multiplyQuantised(x: Rows, out: number, rows: number): void {
-    const { kernels, data, at, shape, stride } = this
-    kernels.share('multiplyQuantised', {
-      x,
-      right: at,
-      out: { at: out, stride },
-      rows,
-      depth: wholeLanes(shape[0]),
-      numBlocks: numBlocksOf(this),
-      numBytes: FLOAT * data.size,
-    })
-  }
-
-  dispose(): void {
-    this.data.dispose()
+    this.share('multiplyQuantised', x, out, rows)
   }
 }
 
@@ -76,7 +49,7 @@ export function scalesOf({ data, shape }: HostWeight): Float32Array<ArrayBuffer>
   return scales.map((most) => most / LARGEST_BYTE)
 }
 
-/** As `multiplyQuantised` reads it. */
+/** As `multiplyQuantised` reads it: scales, then four columns after four. */
 function pack(weight: HostWeight): ArrayBuffer {
   const { data, shape } = weight
   const [depth, width] = shape

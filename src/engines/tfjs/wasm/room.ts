@@ -8,12 +8,16 @@ export class Room {
 
   constructor(private readonly kernels: Kernels) {}
 
-  /** So many bytes, of zeros at first; what was there before is gone where it grows. */
+  /**
+   * So many bytes, of zeros at first; what was there before is gone where it grows. It doubles then, for what is asked for
+   * grows by a position at a time.
+   */
   reserve(numBytes: number): number {
     if (this.size < numBytes) {
+      const size = Math.max(numBytes, 2 * this.size)
       this.dispose()
-      this.at = this.kernels.allocate(numBytes)
-      this.size = numBytes
+      this.at = this.kernels.allocate(size)
+      this.size = size
     }
     return this.at
   }

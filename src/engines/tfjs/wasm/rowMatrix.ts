@@ -8,13 +8,67 @@ import { FLOAT, type Rows } from './rows.js'
 const [STREAMS, COLUMNS] = [8, 4]
 
 /** A matrix [A, C]. A row of a product does not depend on the rows beside it, nor on how many threads there are. */
-export interface RowMatrix extends FixedMatrix {
+export abstract class RowMatrix implements FixedMatrix {
+  readonly shape: readonly [number, number]
   /** Floats of a row of the product: C and zeros up to {@link strideOf}. */
   readonly stride: number
+  /** Where `data` lies, a byte offset. */
+  protected readonly at: number
+
+  /** @param data as the matrix's kernel reads it, on the kernels' backend; the matrix's from here on */
+  constructor(
+    protected readonly kernels: Kernels,
+    [depth, width]: readonly number[],
+    private readonly data: tf.Tensor1D,
+  ) {
+    this.shape = [depth, width]
+    this.stride = strideOf(width)
+    this.at = kernels.at(data)
+  }
+
   /** Rows of x, zeros from A up to whole fours, to rows at a byte offset, {@link stride} floats apart. */
-  multiplyRows(x: Rows, out: number, rows: number): void
+  abstract multiplyRows(x: Rows, out: number, rows: number): void
+
+  /** x [N, A] -> [N, C]. Call it inside a tidy. */
+  multiply(x: tf.Tensor2D): tf.Tensor2D {
+    const { kernels, shape, stride } = this
+    const [rows, depth] = x.shape
+    const width = shape[1]
+    const out = kernels.make<tf.Tensor2D>([rows, width])
+    if (rows === 0) return out
+    const whole = wholeLanes(depth)
+    const padded = whole === depth ? x : tf.pad(x, [[0, 0], [0, whole - depth]]) // prettier-ignore
+    const from = { at: kernels.at(padded), stride: whole }
+    const to = { at: kernels.at(out), stride: width }
+    if (stride === width) {
+      this.multiplyRows(from, to.at, rows)
+      return out
+    }
+    const wide = { at: kernels.allocate(FLOAT * rows * stride), stride }
+    this.multiplyRows(from, wide.at, rows)
+    kernels.copyRows(to, wide, { rows, width })
+    kernels.free(wide.at)
+    return out
+  }
+
   /** Idempotent. */
-  dispose(): void
+  dispose(): void {
+    this.data.dispose()
+  }
+
+  /** By the kernel for its kind, with the threads that help. */
+  protected share(kind: 'multiplyPacked' | 'multiplyQuantised', x: Rows, out: number, rows: number): void {
+    const { kernels, at, data, shape, stride } = this
+    kernels.share(kind, {
+      x,
+      right: at,
+      out: { at: out, stride },
+      rows,
+      depth: wholeLanes(shape[0]),
+      numBlocks: stride / (STREAMS * COLUMNS),
+      numBytes: FLOAT * data.size,
+    })
+  }
 }
 
 /** A width and what it takes to parts of equal size, of whole blocks each. */
@@ -22,34 +76,7 @@ export function strideOf(width: number): number {
   return Math.ceil(width / (STREAMS * COLUMNS)) * STREAMS * COLUMNS
 }
 
-/** Blocks of a matrix: into so many a product with it can be divided. */
-export function numBlocksOf({ stride }: Pick<RowMatrix, 'stride'>): number {
-  return stride / (STREAMS * COLUMNS)
-}
-
-/** The same with what it takes to what kernels take at once. */
+/** A width and what it takes to what kernels take at once. */
 export function wholeLanes(width: number): number {
   return Math.ceil(width / LANES) * LANES
-}
-
-/** x [N, A] -> [N, C]. Call it inside a tidy. */
-export function multiplyTensor(kernels: Kernels, matrix: RowMatrix, x: tf.Tensor2D): tf.Tensor2D {
-  const { shape, stride } = matrix
-  const [rows, depth] = x.shape
-  const width = shape[1]
-  const out = kernels.make<tf.Tensor2D>([rows, width])
-  if (rows === 0) return out
-  const whole = wholeLanes(depth)
-  const padded = whole === depth ? x : tf.pad(x, [[0, 0], [0, whole - depth]]) // prettier-ignore
-  const from = { at: kernels.at(padded), stride: whole }
-  const to = { at: kernels.at(out), stride: width }
-  if (stride === width) {
-    matrix.multiplyRows(from, to.at, rows)
-    return out
-  }
-  const wide = { at: kernels.allocate(FLOAT * rows * stride), stride }
-  matrix.multiplyRows(from, wide.at, rows)
-  kernels.copyRows(to, wide, { rows, width })
-  kernels.free(wide.at)
-  return out
 }

@@ -293,7 +293,8 @@ export class WasmSegments implements SegmentRunner {
     const open = [...choices.keys()].filter((n) => !choices[n])
     if (open.length > 0) {
       const normed = pass.normedStates()
-      const logits = this.logits(tf.concat(open.map((n) => takeFirst(normed, n, 1))))
+      const isWhole = open.length === rows
+      const logits = this.logits(isWhole ? normed : tf.concat(open.map((n) => takeFirst(normed, n, 1))))
       const places = { logits: { at: kernels.at(logits), stride: vocabSize } }
       const exact = {
         ...places,
