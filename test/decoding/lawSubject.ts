@@ -86,11 +86,46 @@ export function predictLogits(
   })
 }
 
-/** 1e-4, relative above 1: the bound of DESIGN's law 3 for float32. */
-export function assertClose(actual: ArrayLike<number>, expected: ArrayLike<number>, what: string): void {
-  assert.equal(actual.length, expected.length, what)
+/** The bound of DESIGN's law 3 for float32. */
+const CLOSE = 1e-4
+
+/** The largest difference of two vectors of one length, relative where the expected value is above 1. */
+export function distanceOf(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
+  let largest = 0
   for (let i = 0; i < expected.length; i++) {
-    const isClose = Math.abs(actual[i] - expected[i]) <= 1e-4 * (1 + Math.abs(expected[i]))
-    if (!isClose) assert.fail(`${what}: ${actual[i]}, not ${expected[i]}`)
+    largest = Math.max(largest, Math.abs(actual[i] - expected[i]) / (1 + Math.abs(expected[i])))
   }
+  return largest
+}
+
+/** Throws an AssertionError where two vectors differ in length or by more than `bound` (NaN differs from everything). */
+export function assertClose(
+  actual: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  what: string,
+  bound = CLOSE,
+): void {
+  assert.equal(actual.length, expected.length, what)
+  const distance = distanceOf(actual, expected)
+  assert.ok(
+    distance <= bound,
+    `${what}: off by ${distance.toExponential(2)}, at most ${bound.toExponential(2)}`,
+  )
+}
+
+/**
+ * Compares the logits of two float32 passes. A few random models amplify rounding, so that both passes are right and
+ * yet differ by more than the bound: there float64 is the judge, and an engine may be off by three times as much as the
+ * other pass is. Returns whether it had to be asked.
+ */
+export function assertCloseOrExcused(
+  actual: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  what: string,
+  exact: () => ArrayLike<number>,
+): boolean {
+  if (actual.length === expected.length && distanceOf(actual, expected) <= CLOSE) return false
+  const judge = exact()
+  assertClose(actual, judge, what, Math.max(CLOSE, 3 * distanceOf(expected, judge)))
+  return true
 }
