@@ -79,9 +79,10 @@ class ReplaySession implements DecoderSession {
     const { segment, rows, exit } = options
     return choices.map((found, i) => {
       const row = this.replayed[rows[i]]
-      const start = row.done[segment]
-      row.done[segment] = segment === 0 ? row.length : row.done[segment - 1]
+      const end = segment === 0 ? row.length : row.done[segment - 1]
+      row.done[segment] = end
       if (!exit) return found
+      const start = end - found.length
       return found.map((choice, p) =>
         segment === 0 ? sayShallow(row, start + p, choice) : this.sayDeep(row, start + p, choice),
       )

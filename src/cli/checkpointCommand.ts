@@ -88,7 +88,24 @@ export function warnOfCuts(
 
 /** The options of the decoding loop among those of a command. */
 export function loopOptionsOf(options: LoopOptionsInput): LoopOptionsInput {
-  const { maxNewTokens, minNewTokens, noRepeatNgram, maxPending, flushAtEnd, confidence, exactConfidence } =
-    options
-  return { maxNewTokens, minNewTokens, noRepeatNgram, maxPending, flushAtEnd, confidence, exactConfidence }
+  const {
+    maxNewTokens,
+    minNewTokens,
+    noRepeatNgram,
+    maxPending,
+    flushAtEnd,
+    evidence,
+    confidence,
+    exactConfidence,
+  } = options
+  return {
+    maxNewTokens,
+    minNewTokens,
+    noRepeatNgram,
+    maxPending,
+    flushAtEnd,
+    evidence,
+    confidence,
+    exactConfidence,
+  }
 }

@@ -11,6 +11,8 @@ export interface ProfitFlags {
   readonly maxPending?: number | null
   readonly confidence: ConfidenceName
   readonly exactConfidence: boolean
+  readonly evidence: boolean
+  readonly flushAtEnd?: boolean
   readonly keepFloat?: readonly MatrixGroup[]
   readonly batchSize?: number
 }
@@ -23,7 +25,8 @@ export type OpenProfit = (
 
 /** Reads what `--profit` names, before anything else is opened. Throws as `readCosts` does. */
 export async function prepareProfit(flags: ProfitFlags, context: CommandContext): Promise<OpenProfit> {
-  const { profit, maxPending, confidence, exactConfidence, keepFloat, batchSize } = flags
+  const { profit, maxPending, confidence, exactConfidence, evidence, flushAtEnd, keepFloat, batchSize } =
+    flags
   const { output, signal } = context
   if (profit === 'off') return async () => undefined
   const { openProfitRule, readCosts } = await import('../pipeline/index.node.js')
@@ -40,6 +43,7 @@ export async function prepareProfit(flags: ProfitFlags, context: CommandContext)
       selection,
       confidence,
       exactConfidence,
+      evidence: evidence || flushAtEnd,
       keepFloat,
       batchSize,
       costs,

@@ -40,6 +40,12 @@ const loopShape = {
     .describe(
       'flush what is pending when a sequence ends, for its evidence; default: where a calibrator wants it',
     ),
+  evidence: z
+    .boolean()
+    .default(false)
+    .describe(
+      'tell of every flushed position whether the exits agree, which costs a deep exit each; always done where a calibrator wants it, a policy verifies, or all is flushed at the end',
+    ),
   confidence: z
     .enum(confidenceNames)
     .default('top2-gap')
@@ -174,6 +180,10 @@ export const decodingOptionsSchema = z
   .refine(({ beams, flushAtEnd }) => beams === 1 || !flushAtEnd, {
     path: ['flushAtEnd'],
     message: 'gathers evidence for a threshold, and beams have none',
+  })
+  .refine(({ beams, evidence }) => beams === 1 || !evidence, {
+    path: ['evidence'],
+    message: 'is for a threshold, and beams have none',
   })
 
 /** Policy, threshold and loop options, complete. */

@@ -136,6 +136,7 @@ export const policyShape = {
   calibrator: loop.calibrator.meta({ placeholder: 'name' }),
   profit: loop.profit,
   flushAtEnd: loop.flushAtEnd,
+  evidence: loop.evidence,
   exactConfidence: loop.exactConfidence,
   ...loopShape,
   // Without a default, so that a bound that was asked for is told from none.

@@ -86,6 +86,7 @@ export async function* decode(
         index,
         threshold,
         maxNewTokens: plan.maxNewTokens,
+        gathersEvidence: gathersEvidence(plan, index),
         flushesAtEnd: flushesAtEnd(plan, index),
         info,
       },
@@ -112,6 +113,12 @@ export async function* decode(
   } finally {
     encoded.dispose()
   }
+}
+
+/** Whether flushes look at the deep exit at every position: a verification does anyway, and evidence is made of it. */
+function gathersEvidence(plan: Plan, index: number): boolean {
+  const isWanted = policyCalibrator(plan.policy)?.wantsEvidence(index) ?? false
+  return plan.evidence || isWanted || flushesAtEnd(plan, index)
 }
 
 /** What is provisional must be verified; and a calibrator must not miss the positions that end on the stack. */
@@ -183,6 +190,7 @@ async function step(session: DecoderSession, states: readonly RowState[], plan: 
       rows: slotsOf(going),
       exit: earlyNeeds,
       settles: isNearEnough ? settles : undefined,
+      newestOnly: true,
       signal,
     })
     going = going.filter((state, i) => {
@@ -218,6 +226,7 @@ async function flush(session: DecoderSession, states: readonly RowState[], plan:
     segment,
     rows: slotsOf(states),
     exit: plan.deepNeeds,
+    newestOnly: !states.some(({ settings }) => settings.gathersEvidence),
     signal: plan.signal,
   })
   for (const [i, state] of states.entries()) {

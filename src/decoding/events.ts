@@ -87,7 +87,10 @@ export interface RowResult {
   readonly flushes: readonly number[]
   /** Positions at which a full stack overruled a sufficient confidence. */
   readonly forced: readonly number[]
-  /** Every flushed position whose shallow choice is known, in order. */
+  /**
+   * Every flushed position whose shallow choice is known, in order; none where nobody wanted them: a calibrator, a
+   * verification, or `evidence` and `flushAtEnd`.
+   */
   readonly evidence: readonly FlushedPosition[]
   /** Positions that never went deep. */
   readonly pendingAtEnd: number

@@ -48,6 +48,8 @@ export interface RowSettings {
   readonly index: number
   readonly threshold: number | null
   readonly maxNewTokens: number
+  /** Whether flushes are to tell how the exits compare; then, and where they verify, they look at every position. */
+  readonly gathersEvidence: boolean
   readonly flushesAtEnd: boolean
   readonly info: EngineInfo
   /** The token that a flush leaves at a pending position; neutral: undefined, the one that was emitted. */
@@ -169,32 +171,33 @@ export class RowState {
   }
 
   /**
-   * Takes what the deep exit said at a flush: of the stack and, where there is one, of the newest position. Returns the
-   * number of positions that stand where the engine must forget the rest, else null.
+   * Takes what the deep exit said at a flush: of the stack and, where there is one, of the newest position, or of the last of
+   * these alone. Returns the number of positions that stand where the engine must forget the rest, else null.
    */
   settle(deep: readonly ExitChoice[]): number | null {
     const { pending, current } = this
-    const { verify, info } = this.settings
+    const { verify, gathersEvidence, info } = this.settings
     const flushed = current ? [...pending, current] : pending
     this.pending = []
     this.current = null
-    this.flushes.push(deep.length)
+    this.flushes.push(flushed.length)
+    const deepAt = (i: number) => deep[i - flushed.length + deep.length]
     let numKept = 0
     let verified: number | null = null
     for (; numKept < pending.length; numKept++) {
       const { index, shallow } = pending[numKept]
       const { token } = this.emissions[index]
-      verified = verify ? verify({ token, choice: shallow! }, deep[numKept]) : token
+      verified = verify ? verify({ token, choice: shallow! }, deepAt(numKept)) : token
       if (verified !== token) break
     }
     // The first difference still counts; what came after it was built on a token that is gone. Evidence is of the
     // exits' best tokens, whatever was taken from their distributions.
     for (const [i, { index, shallow, confidence }] of flushed.slice(0, numKept + 1).entries()) {
-      if (shallow !== null) {
+      if (shallow !== null && gathersEvidence) {
         this.evidence.push({
           position: index,
           confidence: confidence!,
-          agree: shallow.token === deep[i].token,
+          agree: shallow.token === deepAt(i).token,
         })
       }
     }
@@ -204,11 +207,11 @@ export class RowState {
     this.retracted += retracted
     this.emissions.length = position.index
     this.left = {
-      choice: deep[numKept],
+      choice: deepAt(numKept),
       token: retracted > 0 ? verified : null,
       position,
       exitLayer: info.decoderLayers,
-      flushSize: deep.length,
+      flushSize: flushed.length,
       retracted,
     }
     return retracted > 0 ? position.index + 1 : null

@@ -17,6 +17,8 @@ export interface ProfitOptions {
   readonly confidence: ConfidenceName
   /** As the decoding loop is told. Neutral: false. */
   readonly exactConfidence?: boolean
+  /** Whether evidence is asked for. Neutral: false, where a calibrator wants it. */
+  readonly evidence?: boolean
   /** Neutral: greedily. */
   readonly selection?: Selection
   /** Rows decoded together. Neutral: 1. */
@@ -72,6 +74,7 @@ async function measureCosts(options: ProfitOptions): Promise<DecodingCosts> {
     confidence,
     batchSize,
     ...needsOf(options),
+    looksAtAll: looksAtAll(options),
     exactConfidence: isExact(options),
     now,
     signal,
@@ -91,6 +94,11 @@ function isExact({ policy, exactConfidence = false }: ProfitOptions): boolean {
   return exactConfidence || (policyCalibrator(policy)?.isAdaptive ?? false)
 }
 
+/** Whether flushes look at the last exit at all positions: most of an adaptive calibrator's may not, but its first ones do. */
+function looksAtAll({ policy, evidence = false }: ProfitOptions): boolean {
+  return policy.verify !== undefined || evidence || (policyCalibrator(policy)?.isAdaptive ?? false)
+}
+
 /** Everything that the costs depend on. */
 function costsKeyOf(options: ProfitOptions): CostsKey {
   const { checkpoint, keepFloat = [], confidence, batchSize = 1 } = options
@@ -102,7 +110,7 @@ function costsKeyOf(options: ProfitOptions): CostsKey {
   return {
     ...{ engine, backend, dtype, threads, keepFloat: [...keepFloat].sort(), batchSize },
     ...{ shallowLayers, decoderLayers, vocabSize, dModel, numHeads, dKv, dFf, feedForward },
-    exactConfidence: isExact(options),
+    ...{ exactConfidence: isExact(options), looksAtAll: looksAtAll(options) },
     ...{ shallowNeeds: [...needs, ...tokenNeeds], deepNeeds: [...tokenNeeds, ...verifyNeeds] },
     processor: cpus()[0]?.model.trim() ?? 'unknown',
     ...{ cores: availableParallelism(), arch: arch(), node: process.versions.node, shallowdeep: version },

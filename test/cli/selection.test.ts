@@ -58,6 +58,10 @@ describe('generate with beams', () => {
         ['--beams', '4', '--policy', 'static', '--flush-at-end'],
         '--flush-at-end: gathers evidence for a threshold, and beams have none',
       ],
+      [
+        ['--beams', '4', '--policy', 'static', '--evidence'],
+        '--evidence: is for a threshold, and beams have none',
+      ],
     ] as const) {
       const { code, stderr } = await runCommand(['generate', '--checkpoint', 'missing', ...words, 'x'])
       assert.equal(code, 2)

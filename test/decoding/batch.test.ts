@@ -84,10 +84,10 @@ describe('calibrators', () => {
         results.map(({ flushes, pendingAtEnd }) => [flushes.length, pendingAtEnd]),
         [2, 1, 1, 2, 1].map((flushes) => [flushes, flushes === 2 ? 0 : 2]),
       )
-      // Asked for, every end is flushed and everything observed; refused, none is, and what there is counts.
+      // Asked for, every end is flushed and everything observed; refused, none is, and what is wanted and there counts.
       for (const [flushAtEnd, numPoints] of [
-        [true, 3],
-        [false, 1],
+        [true, [3, 3, 3, 3, 3]],
+        [false, [1, 0, 0, 1, 0]],
       ] as const) {
         const asked = new Recorder(0.5, true, 3)
         await decodeAll(engine, sources, {
@@ -97,10 +97,23 @@ describe('calibrators', () => {
         })
         assert.deepEqual(
           asked.observed.map((evidence) => evidence.length),
-          [0, 0, 0, 0, 0].map(() => numPoints),
+          numPoints,
         )
       }
     }
+  })
+
+  it('get all evidence of the rows they want, and of these alone, though flushes take others along', async () => {
+    const recorder = new Recorder(0.5, true, 3)
+    const engine = byPosition([10, 0.9, 10], [11, 0.9, 21], [12, 0.1, 22], [EOS, 0.1, EOS])
+    const sources = [[EOS], [EOS], [EOS], [EOS], [EOS]]
+    const results = await decodeAll(engine, sources, { policy: free(recorder), batchSize: 5 })
+    const positions = results.map(({ evidence }) => evidence.map(({ position }) => position))
+    assert.deepEqual(positions, [[0, 1, 2, 3], [], [], [0, 1, 2, 3], []])
+    assert.deepEqual(
+      recorder.observed,
+      results.map(({ evidence }) => evidence),
+    )
   })
 
   it('learn nothing from a sequence that did not end', async () => {

@@ -106,8 +106,13 @@ describe('beams', () => {
         message: new RegExp(`got ${policy.name}$`),
       })
     }
-    const search = { policy: staticExit(), selection: beams({ beams: 2 }), flushAtEnd: true }
-    await assert.rejects(decodeOne(scripted, [EOS], search), { code: 'decoding.beams-evidence' })
+    for (const option of ['flushAtEnd', 'evidence']) {
+      const search = { policy: staticExit(), selection: beams({ beams: 2 }), [option]: true }
+      await assert.rejects(decodeOne(scripted, [EOS], search), {
+        code: 'decoding.beams-evidence',
+        message: new RegExp(`^${option}: `),
+      })
+    }
     assert.deepEqual(scripted.log, [])
   })
 

@@ -67,7 +67,8 @@ export function checkTraces(engineName: string, makeEngine: MakeEngine, extent: 
           assert.equal(traces.length, 165)
           for (const trace of traces) {
             const { threshold, maxPending } = trace
-            checkFree(await decode(trace, { policy: free(threshold), maxPending }), trace, file.decoderLayers)
+            const options = { policy: free(threshold), maxPending, evidence: true }
+            checkFree(await decode(trace, options), trace, file.decoderLayers)
           }
         }).timeout(300_000)
 

@@ -34,7 +34,7 @@ const inShort = (events: readonly DecodeEvent[]): string[] =>
 describe('the decoding loop', () => {
   it('free: a flush takes the stack and the current position through the deep layers in one run', async () => {
     const engine = byPosition([10, 0.9, 10], [11, 0.8, 21], [12, 0.1, 22], [EOS, 0.9, EOS])
-    const events = await eventsOf(engine, { policy: free(0.5) })
+    const events = await eventsOf(engine, { policy: free(0.5), evidence: true })
     assert.deepEqual(inShort(events), [
       'encoded',
       ...['10 shallow', 'commit 0: 10', '11 shallow', 'commit 1: 11', '22 deep of 3', 'commit 2: 22'],
@@ -72,6 +72,23 @@ describe('the decoding loop', () => {
       retracted: 0,
       layerPasses: 4 * 2 + 4,
     })
+  })
+
+  it('free: a flush looks at the newest position alone where nobody wants evidence', async () => {
+    const exits: [number, number, number][] = [
+      [10, 0.9, 10],
+      [11, 0.8, 21],
+      [12, 0.1, 22],
+      [EOS, 0.9, EOS],
+    ]
+    const [engine, observed] = [byPosition(...exits), byPosition(...exits)]
+    const { evidence, ...result } = await decodeOne(engine, [EOS], { policy: free(0.5) })
+    const { evidence: all, ...same } = await decodeOne(observed, [EOS], { policy: free(0.5), evidence: true })
+    assert.deepEqual(result, same)
+    assert.deepEqual([evidence, all.length], [[], 3])
+    const flushesOf = ({ log }: typeof engine) => log.filter((line) => line.startsWith('run 1'))
+    assert.deepEqual(flushesOf(engine), ['run 1 [0] at the newest -> 3'])
+    assert.deepEqual(flushesOf(observed), ['run 1 [0] -> 3'])
   })
 
   it('a confidence equal to the threshold does not exit', async () => {

@@ -276,14 +276,27 @@ export const lawOfReference: Law = (drawn, subject, tally) =>
       ...optionsOf(drawn, realPolicies.free(thresholds[0])),
       flushAtEnd: true,
     })
+    const { evidence: none, ...unobserved } = await decodeOne(engine, source, {
+      ...options,
+      flushAtEnd: false,
+      evidence: false,
+    })
+    const flushed = actual.flushes.reduce((sum, size) => sum + size, 0)
     tally.checked++
+    assert.deepEqual(none, [], 'no evidence where none is gathered')
+    assert.deepEqual(
+      [unobserved.tokens, unobserved.exits, unobserved.confidences],
+      [actual.tokens, actual.exits, actual.confidences],
+      'a flush that looks at its newest position alone chooses the same',
+    )
+    assert.equal(
+      unobserved.flushes.reduce((sum, size) => sum + size, unobserved.pendingAtEnd),
+      flushed,
+      'and flushes the same',
+    )
     const isBounded = (size: number) => maxPending === null || size <= maxPending + 1
     assert.ok(actual.flushes.every(isBounded), 'no stack is larger than maxPending')
-    assert.equal(
-      actual.evidence.length,
-      actual.flushes.reduce((sum, size) => sum + size, 0),
-      'every flushed position gives one piece of evidence',
-    )
+    assert.equal(actual.evidence.length, flushed, 'every flushed position gives one piece of evidence')
     const near = expected.confidences.some((c) => Math.abs(c! - thresholds[0]) < 1e-5)
     if (near || (await hasTie(drawn, expected))) {
       tally.excused++

@@ -56,6 +56,7 @@ describe('decoding options', () => {
       earlyStopping: false,
       maxPending: null,
       confidence: 'top2-gap',
+      evidence: false,
       exactConfidence: false,
       profit: 'off',
     })

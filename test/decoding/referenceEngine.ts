@@ -69,12 +69,12 @@ class ReferenceSession implements DecoderSession {
     this.tokens[row].push(token)
   }
 
-  async run({ segment, rows, exit, signal }: RunOptions): Promise<ExitChoice[][]> {
+  async run({ segment, rows, exit, newestOnly, signal }: RunOptions): Promise<ExitChoice[][]> {
     signal?.throwIfAborted()
     return rows.map((row) => {
       const lengths = this.lengths[row]
       const end = segment === 0 ? this.tokens[row].length : lengths[segment - 1]
-      const start = lengths[segment]
+      const start = newestOnly ? Math.max(lengths[segment], end - 1) : lengths[segment]
       lengths[segment] = end
       if (!exit) return []
       return Array.from({ length: end - start }, (_, i) => this.choose(row, start + i, segment))

@@ -9,7 +9,7 @@ export interface ScriptedExits {
 }
 
 export interface ScriptedEngine extends DecoderEngine {
-  /** One line a call: `push 0 5`, `run 1 [0] -> 3`, `truncate 0 2`, `close`, ... */
+  /** One line a call: `push 0 5`, `run 1 [0] -> 3`, `run 1 [0] at the newest -> 3`, `truncate 0 2`, `close`, ... */
   readonly log: string[]
 }
 
@@ -41,7 +41,7 @@ export function scriptedEngine(
         log.push(`push ${row} ${token}`)
         rows[row].tokens.push(token)
       },
-      run: async ({ segment, rows: indices, exit, signal }: RunOptions) => {
+      run: async ({ segment, rows: indices, exit, newestOnly, signal }: RunOptions) => {
         const choices = indices.map((row) => {
           const { lengths, tokens } = rows[row]
           const end = segment === 0 ? tokens.length : lengths[0]
@@ -49,11 +49,12 @@ export function scriptedEngine(
           lengths[segment] = end
           return Array.from({ length: end - start }, (_, i) => choose(row, start + i, segment))
         })
-        log.push(
-          `run ${segment} [${indices.join()}] ${exit ? '' : 'blind '}-> ${choices.map((c) => c.length)}`,
-        )
+        const isPartial = newestOnly && choices.some(({ length }) => length > 1)
+        const look = exit ? (isPartial ? 'at the newest ' : '') : 'blind '
+        log.push(`run ${segment} [${indices.join()}] ${look}-> ${choices.map((c) => c.length)}`)
         signal?.throwIfAborted()
-        return exit ? choices : choices.map(() => [])
+        if (!exit) return choices.map(() => [])
+        return newestOnly ? choices.map((all) => all.slice(-1)) : choices
       },
       truncate: (row: number, length: number) => {
         log.push(`truncate ${row} ${length}`)

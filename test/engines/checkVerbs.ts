@@ -10,7 +10,12 @@ import { ReferenceModel } from '../decoding/referenceModel.js'
 
 type Verb =
   | { readonly verb: 'push'; readonly rows: readonly number[]; readonly token: number }
-  | { readonly verb: 'run'; readonly rows: readonly number[]; readonly segment: number }
+  | {
+      readonly verb: 'run'
+      readonly rows: readonly number[]
+      readonly segment: number
+      readonly newestOnly: boolean
+    }
   | { readonly verb: 'truncate'; readonly row: number; readonly length: number }
   | { readonly verb: 'reorder'; readonly source: number; readonly from: readonly [number, number] }
 
@@ -27,6 +32,7 @@ const verbs: fc.Arbitrary<Verb> = fc.oneof(
       verb: fc.constant('run'),
       rows: someRows,
       segment: fc.nat(3),
+      newestOnly: fc.boolean(),
     }),
   },
   { weight: 1, arbitrary: fc.record({ verb: fc.constant('truncate'), row: fc.nat(3), length: fc.nat(6) }) },
@@ -47,18 +53,23 @@ export function checkVerbs(makeEngine: MakeEngine): void {
       fc.asyncProperty(
         lawCases({ minRows: 2, maxRows: 2 }),
         fc.array(verbs, { minLength: 5, maxLength: 30 }),
-        async (drawn, script) => {
+        fc.boolean(),
+        async (drawn, script, isForbidding) => {
           const { config, sources } = drawn
           const weights = weightsOf(drawn)
           const engine = await makeEngine({ config, weights })
           const reference = createReferenceEngine(new ReferenceModel(config, weights))
           const exits = Array.from({ length: config.decoderLayers }, (_, i) => i + 1)
+          const options = {
+            exits,
+            rowsPerSource: ROWS,
+            ...(isForbidding && {
+              forbidden: (row: number, position: number) => [(7 * row + position) % config.vocabSize],
+            }),
+          }
           const before = tf.memory().numTensors
           const encoded = await engine.encode(sources)
-          const [actual, expected] = [
-            encoded.open({ exits, rowsPerSource: ROWS }),
-            (await reference.encode(sources)).open({ exits, rowsPerSource: ROWS }),
-          ]
+          const [actual, expected] = [encoded.open(options), (await reference.encode(sources)).open(options)]
           try {
             for (const step of script) {
               if (step.verb === 'push') {

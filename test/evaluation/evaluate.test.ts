@@ -48,7 +48,12 @@ const setUp = () => {
 
 describe('evaluate', () => {
   it('counts times, exits and layer passes as worked out by hand', async () => {
-    const result = await evaluate({ ...setUp(), createPolicy: () => free(0.5), baseline: true })
+    const result = await evaluate({
+      ...setUp(),
+      createPolicy: () => free(0.5),
+      loop: { evidence: true },
+      baseline: true,
+    })
     // Per word: every token pays 2 layers; a vowel flushes what is pending with itself through 6 more.
     // bcdafg</s>: 7 tokens, 1 flush of 4 -> 20 ms. bcdEfgh</s>: 8, 1 of 4 -> 22. hijklmn</s>: 8, 1 of 2 -> 22.
     assert.equal(result.tokens, 23)

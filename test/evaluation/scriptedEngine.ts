@@ -53,7 +53,7 @@ export class ScriptedEngine implements DecoderEngine {
     const lengths = scripts.map(() => exits.map(() => 0))
     return {
       push: (row) => void pushed[row]++,
-      run: async ({ segment, rows, exit }) =>
+      run: async ({ segment, rows, exit, newestOnly }) =>
         rows.map((row): ExitChoice[] => {
           const from = lengths[row][segment]
           const to = segment === 0 ? pushed[row] : lengths[row][segment - 1]
@@ -62,11 +62,13 @@ export class ScriptedEngine implements DecoderEngine {
           this.clockMs += this.passMs(numLayers, to - from, exit !== undefined)
           if (!exit) return []
           const isDeep = exits[segment] === DECODER_LAYERS
-          return scripts[row].slice(from, to).map(({ shallow, confidence, deep }) => ({
-            token: isDeep ? deep : shallow,
-            top1: confidence,
-            top2: 0,
-          }))
+          return scripts[row]
+            .slice(newestOnly ? Math.max(from, to - 1) : from, to)
+            .map(({ shallow, confidence, deep }) => ({
+              token: isDeep ? deep : shallow,
+              top1: confidence,
+              top2: 0,
+            }))
         }),
       truncate: (row, length) => {
         pushed[row] = Math.min(pushed[row], length)

@@ -45,14 +45,15 @@ export class LayeredEngine implements DecoderEngine {
     let lengths = exits.map(() => 0)
     return {
       push: (_row, token) => void inputs.push(token),
-      run: async ({ segment, exit }) => {
+      run: async ({ segment, exit, newestOnly }) => {
         const from = lengths[segment]
         const to = segment === 0 ? inputs.length : lengths[segment - 1]
         lengths[segment] = to
         // 1 ms a layer, and a quarter more for each further position; 2 ms an exit.
         const numLayers = exits[segment] - (segment === 0 ? 0 : exits[segment - 1])
         this.clockMs += numLayers * (1 + (to - from - 1) / 4) + (exit ? 2 : 0)
-        return [Array.from({ length: to - from }, (_, i) => choiceAt(script, from + i, exits[segment]))]
+        const start = newestOnly ? Math.max(from, to - 1) : from
+        return [Array.from({ length: to - start }, (_, i) => choiceAt(script, start + i, exits[segment]))]
       },
       reorder: () => undefined,
       truncate: (_row, length) => {

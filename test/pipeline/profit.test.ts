@@ -69,10 +69,11 @@ describe('the profit rule of a checkpoint', () => {
       { batchSize: 3 },
       { keepFloat: ['head'] },
       { exactConfidence: true },
+      { evidence: true },
     ]
     for (const change of changes) assert.equal((await open(change)).numMeasured, 1, JSON.stringify(change))
     for (const change of changes) assert.equal((await open(change)).numMeasured, 0)
-    assert.equal(new Set(kept().map(({ key }) => JSON.stringify(key))).size, 7)
+    assert.equal(new Set(kept().map(({ key }) => JSON.stringify(key))).size, 8)
     const otherThreshold = await open({ policy: free(0.7) })
     assert.equal(otherThreshold.numMeasured, 0)
   })

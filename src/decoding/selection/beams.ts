@@ -18,9 +18,9 @@ export function beams(options: Partial<BeamOptions> & Pick<BeamOptions, 'beams'>
     width: complete.beams,
     needs: ['candidates'],
     numCandidates,
-    check: ({ name, threshold }, { flushAtEnd }) => {
+    check: ({ name, threshold }, { flushAtEnd, evidence }) => {
       if (threshold !== null) throw noBeamsUnder(name)
-      if (flushAtEnd) throw noEvidence()
+      if (flushAtEnd || evidence) throw noEvidence(flushAtEnd ? 'flushAtEnd' : 'evidence')
     },
     start: (start) => new BeamSequence(start, complete),
   }
@@ -35,10 +35,10 @@ function noBeamsUnder(policy: string): ShallowDeepError {
   })
 }
 
-function noEvidence(): ShallowDeepError {
+function noEvidence(option: 'flushAtEnd' | 'evidence'): ShallowDeepError {
   return new ShallowDeepError({
     code: 'decoding.beams-evidence',
-    message: 'flushAtEnd: gathers evidence for a threshold, and beams have none',
-    hint: 'leave flushAtEnd out',
+    message: `${option}: gathers evidence for a threshold, and beams have none`,
+    hint: `leave ${option} out`,
   })
 }

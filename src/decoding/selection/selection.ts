@@ -16,7 +16,7 @@ export interface Selection {
   /** How many candidates an exit is to tell; neutral: 0. */
   readonly numCandidates: number
   /** Throws where the policy's exits are not what it can take tokens from, or an option does not apply. */
-  check(policy: Policy, options: Pick<LoopOptions, 'flushAtEnd'>): void
+  check(policy: Policy, options: Pick<LoopOptions, 'flushAtEnd' | 'evidence'>): void
   /** Begins a source. */
   start(start: SequenceStart): Sequence
 }

@@ -50,16 +50,18 @@ export class OnnxSession implements DecoderSession {
     this.caches[0].add(row, embedTokens(this.graphs, [token]))
   }
 
-  async run({ segment, rows, exit, signal }: RunOptions): Promise<ExitChoice[][]> {
+  async run({ segment, rows, exit, newestOnly = false, signal }: RunOptions): Promise<ExitChoice[][]> {
     const choices = new Map<number, ExitChoice[]>()
     for (const pass of this.passesOf(rows, segment)) {
       this.assertUsable()
       signal?.throwIfAborted()
       const states = await this.compute(pass, segment)
       if (exit) {
-        const all = await this.choose(states, this.queriesOf(pass, segment, exit))
+        const numLooked = newestOnly ? 1 : pass.numPositions
+        const looked = this.newestStates(pass, states, numLooked)
+        const all = await this.choose(looked, this.queriesOf(pass, segment, { features: exit, numLooked }))
         for (const [i, row] of pass.rows.entries()) {
-          choices.set(row, all.slice(i * pass.numPositions, (i + 1) * pass.numPositions))
+          choices.set(row, all.slice(i * numLooked, (i + 1) * numLooked))
         }
       }
       // Only now that all is done: had it thrown, the positions would wait as before.
@@ -166,16 +168,33 @@ export class OnnxSession implements DecoderSession {
     return made
   }
 
-  /** What an exit is asked at each position of a pass, in the order of its states. */
-  private queriesOf(pass: Pass, segment: number, features: readonly ExitFeature[]): ExitQuery[] {
+  /** Of a pass's states [N, D] those of each row's newest positions. */
+  private newestStates({ rows, numPositions }: Pass, states: Float32Array, numNewest: number): Float32Array {
+    if (numNewest === numPositions) return states
+    const { dModel } = this.graphs.config
+    const newest = new Float32Array(rows.length * numNewest * dModel)
+    for (const i of rows.keys()) {
+      const end = (i + 1) * numPositions * dModel
+      newest.set(states.subarray(end - numNewest * dModel, end), i * numNewest * dModel)
+    }
+    return newest
+  }
+
+  /** What an exit is asked at the newest positions of each row of a pass, in the order of their states. */
+  private queriesOf(
+    { rows, numPositions }: Pass,
+    segment: number,
+    { features, numLooked }: { readonly features: readonly ExitFeature[]; readonly numLooked: number },
+  ): ExitQuery[] {
     const { forbidden, numCandidates = 1 } = this.options
-    return pass.rows.flatMap((row) =>
-      Array.from({ length: pass.numPositions }, (_, i) => ({
+    return rows.flatMap((row) => {
+      const first = this.caches[segment].lengths[row] + numPositions - numLooked
+      return Array.from({ length: numLooked }, (_, i) => ({
         features,
         numCandidates,
-        forbidden: forbidden?.(row, this.caches[segment].lengths[row] + i) ?? [],
-      })),
-    )
+        forbidden: forbidden?.(row, first + i) ?? [],
+      }))
+    })
   }
 
   /** What an exit says of states [N, D]. */

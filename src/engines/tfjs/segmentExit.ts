@@ -16,10 +16,12 @@ export function packedChoice(features: readonly ExitFeature[]): PackedChoice | u
 
 /** How a segment's exit is looked at. */
 export interface SegmentExit {
+  /** Positions of the pass that it is looked at at, rising: N of the states [N, D]. Neutral: undefined, all. */
+  readonly positions?: readonly number[]
   /** The choice that would answer all that is asked: to be given if there is a way to it that costs little. */
   readonly choice: PackedChoice | undefined
   /** Whether the logits are asked for beside it. */
   readonly wantsLogits: boolean
-  /** As `RunOptions.settles`, of the nth position. */
+  /** As `RunOptions.settles`, of the nth of these positions. */
   readonly settles?: (position: number, low: ExitChoice, high: ExitChoice) => boolean
 }

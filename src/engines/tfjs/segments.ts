@@ -1,6 +1,6 @@
 // How a pass goes through a segment's layers and its exit: what goes in, what comes out, and the way of one operation after
 // the other, which every backend has. graph/ and wasm/ have others.
-import type * as tf from '@tensorflow/tfjs'
+import * as tf from '@tensorflow/tfjs'
 import type { ExitChoice } from '../../decoding/index.js'
 import { crossKeyValue, decoderLayer, encoderLayer, exitLogits } from '../../model/index.js'
 import type { DecoderGroup, KeyValue, LayerShape } from '../../model/index.js'
@@ -39,7 +39,7 @@ export interface SegmentOutput {
   readonly hidden: tf.Tensor2D
   /** Of old and new positions, by group. */
   readonly present: readonly KeptStates[]
-  /** [N, V], where the exit is looked at and its choices are not there already. */
+  /** [N, V] of the positions looked at, where there are any and their choices are not there already. */
   readonly logits?: tf.Tensor2D
   /** The choice that was asked for, packed as `readChoices` reads it, if it is there already. */
   readonly packed?: tf.Tensor
@@ -63,6 +63,11 @@ export interface SegmentRunner {
   encoderLayers(hidden: tf.Tensor2D, bias: tf.Tensor4D): tf.Tensor2D
   /** Frees what it keeps, which the weights are no part of. */
   dispose(): void
+}
+
+/** Of states [N, D] those at some positions, or all. Call it inside a tidy. */
+export function statesAt(hidden: tf.Tensor2D, positions: readonly number[] | undefined): tf.Tensor2D {
+  return positions ? tf.gather(hidden, tf.tensor1d([...positions], 'int32')) : hidden
 }
 
 /** One operation after the other. */
@@ -96,7 +101,7 @@ export class EagerSegments implements SegmentRunner {
     if (!exit) return { hidden, present }
     // The scale of v1.0 is in the head already.
     const options = { epsilon: this.shape.epsilon, scaleLogits: false }
-    return { hidden, present, logits: exitLogits(hidden, head, options) }
+    return { hidden, present, logits: exitLogits(statesAt(hidden, exit.positions), head, options) }
   }
 
   crossKeyValue(layer: number, { states }: SourceStates): KeyValue {

@@ -14,9 +14,9 @@ import type { EncodedRow, LayerMemory } from './crossMemory.js'
 import type { EngineWeights } from './decoderWeights.js'
 import { chooseInGraph, forbid, readChoices } from './exitChoice.js'
 import type { ExitTensors } from './exitChoice.js'
-import { packedChoice, type SegmentExit } from './segmentExit.js'
+import { packedChoice } from './segmentExit.js'
 import { SegmentCache } from './segmentCache.js'
-import type { SegmentOutput, SegmentRunner } from './segments.js'
+import { statesAt, type SegmentOutput, type SegmentRunner } from './segments.js'
 import { Shared } from './shared.js'
 
 /** What a session uses of its engine, and does not own. */
@@ -65,17 +65,18 @@ export class TfjsSession implements DecoderSession {
     this.caches[0].add(row, { states, start: 0, count: 1 })
   }
 
-  async run({ segment, rows, exit, settles, signal }: RunOptions): Promise<ExitChoice[][]> {
+  async run(options: RunOptions): Promise<ExitChoice[][]> {
+    const { segment, rows, exit, newestOnly, signal } = options
     this.assertUsable()
     signal?.throwIfAborted()
     const groups = this.groupsOf(rows, segment)
     const choices = new Map<number, ExitChoice[]>()
-    const found = groups.length === 0 ? undefined : this.pass(groups, segment, { features: exit, settles })
+    const found = groups.length === 0 ? undefined : this.pass(groups, options)
     // Awaited also where nothing is to be read: an abort that comes while the promise is open must be seen.
     const all = await (found && !Array.isArray(found) ? this.read(found, exit!) : found)
     let start = 0
     for (const { rows, numPositions } of all ? groups : []) {
-      for (const row of rows) choices.set(row, all!.slice(start, (start += numPositions)))
+      for (const row of rows) choices.set(row, all!.slice(start, (start += newestOnly ? 1 : numPositions)))
     }
     signal?.throwIfAborted()
     return rows.map((row) => choices.get(row) ?? [])
@@ -129,13 +130,15 @@ export class TfjsSession implements DecoderSession {
    */
   private pass(
     groups: readonly PassGroup[],
-    segment: number,
-    { features, settles }: Pick<RunOptions, 'settles'> & { readonly features: RunOptions['exit'] },
+    { segment, exit: features, settles, newestOnly }: RunOptions,
   ): ExitTensors | ExitChoice[] | undefined {
     const { exits } = this.options
     const cache = this.caches[segment]
     const { segments } = this.model
-    const forbidden = features && this.forbiddenAt(groups)
+    const looked = features && lookedAt(groups, newestOnly)
+    const forbidden = looked && this.forbiddenAt(looked)
+    const positions =
+      looked && looked.length < numRowsOf(groups) ? looked.map(({ index }) => index) : undefined
     const from = segment === 0 ? 0 : exits[segment - 1]
     const isLast = segment === exits.length - 1
     const memories = this.memoriesOf(groups, segment)
@@ -153,12 +156,16 @@ export class TfjsSession implements DecoderSession {
           memory: memories[j],
         })),
         exit: features && {
+          positions,
           choice: forbidden ? undefined : packedChoice(features),
           wantsLogits: features.includes('logits'),
-          settles: settles && settlesByPosition(groups, settles),
+          settles: settles && ((n, low, high) => settles(looked![n].row, low, high)),
         },
       })
-      const exit = features && !output.choices ? this.choose(output, features, forbidden) : undefined
+      const exit =
+        features && !output.choices
+          ? this.choose({ ...output, hidden: statesAt(output.hidden, positions) }, features, forbidden)
+          : undefined
       const present = output.present as tf.Tensor4D[][]
       choices = output.choices
       return { present, states: isLast ? undefined : output.hidden, exit }
@@ -194,13 +201,11 @@ export class TfjsSession implements DecoderSession {
     return memories
   }
 
-  /** What no position of a pass may choose, a list each; undefined where everything may be. */
-  private forbiddenAt(groups: readonly PassGroup[]): (readonly number[])[] | undefined {
+  /** What no position that is looked at may choose, a list each; undefined where everything may be. */
+  private forbiddenAt(looked: readonly LookedAt[]): (readonly number[])[] | undefined {
     const { forbidden } = this.options
     if (!forbidden) return undefined
-    const lists = groups.flatMap(({ rows, first, numPositions }) =>
-      rows.flatMap((row) => Array.from({ length: numPositions }, (_, i) => forbidden(row, first + i))),
-    )
+    const lists = looked.map(({ row, position }) => forbidden(row, position))
     return lists.every((tokens) => tokens.length === 0) ? undefined : lists
   }
 
@@ -229,13 +234,29 @@ export class TfjsSession implements DecoderSession {
   }
 }
 
-/** Of the nth position of a pass in place of a row. */
-function settlesByPosition(
-  groups: readonly PassGroup[],
-  settles: NonNullable<RunOptions['settles']>,
-): NonNullable<SegmentExit['settles']> {
-  const rowOf = groups.flatMap(({ rows, numPositions }) =>
-    rows.flatMap((row) => Array.from({ length: numPositions }, () => row)),
+/** A position of a pass whose exit is looked at. */
+interface LookedAt {
+  readonly row: number
+  /** In its row. */
+  readonly position: number
+  /** In the pass. */
+  readonly index: number
+}
+
+function lookedAt(groups: readonly PassGroup[], newestOnly = false): LookedAt[] {
+  let index = 0
+  return groups.flatMap(({ rows, first, numPositions }) =>
+    rows.flatMap((row) => {
+      const all = Array.from({ length: numPositions }, (_, i) => ({
+        row,
+        position: first + i,
+        index: index++,
+      }))
+      return newestOnly ? all.slice(-1) : all
+    }),
   )
-  return (position, low, high) => settles(rowOf[position], low, high)
+}
+
+function numRowsOf(groups: readonly PassGroup[]): number {
+  return groups.reduce((sum, { rows, numPositions }) => sum + rows.length * numPositions, 0)
 }

@@ -1,9 +1,11 @@
 // Segments by graphs: a pass is one call, whatever its number of layers. Rows that are not in step go one operation after
 // the other as elsewhere, for each number of groups would need a graph of its own, which takes longer to load than it saves.
 import * as tf from '@tensorflow/tfjs'
+import { exitLogits } from '../../../model/index.js'
 import type { DecoderLayerWeights, KeyValue, LayerShape } from '../../../model/index.js'
 import type { EngineWeights } from '../decoderWeights.js'
 import type { PositionBias } from '../positionBias.js'
+import { statesAt } from '../segments.js'
 import type {
   KeptStates,
   SegmentGroup,
@@ -58,13 +60,21 @@ export class GraphSegments implements SegmentRunner {
       const states = [key, value, memory.key, memory.value]
       for (const [j, part] of LAYER_STATES.entries()) inputs.set(ofLayer(i, part), states[j])
     }
-    if (exit) inputs.set('head', this.model.weights.exit.head as tf.Tensor2D)
-    const asked = exit ? ['logits', ...(exit.choice ? [exit.choice] : [])] : []
+    // The graph's exit looks at all positions of a pass.
+    const isWhole = exit && !exit.positions
+    if (isWhole) inputs.set('head', this.model.weights.exit.head as tf.Tensor2D)
+    const asked = isWhole ? ['logits', ...(exit.choice ? [exit.choice] : [])] : []
     const outputs = [...presentNames, 'states', ...asked]
     const results = graph.run(inputs, outputs)
     const [states, logits, packed] = results.slice(presentNames.length) as tf.Tensor2D[]
     const present = results.slice(0, presentNames.length) as tf.Tensor4D[]
-    return { hidden: states, logits, packed, present: [present] }
+    const output = { hidden: states, present: [present] }
+    if (isWhole || !exit) return { ...output, logits, packed }
+    const options = { epsilon: this.model.shape.epsilon, scaleLogits: false }
+    return {
+      ...output,
+      logits: exitLogits(statesAt(states, exit.positions), this.model.weights.exit, options),
+    }
   }
 
   crossKeyValue(layer: number, source: SourceStates): KeyValue {

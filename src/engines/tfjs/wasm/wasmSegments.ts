@@ -113,7 +113,9 @@ export class WasmSegments implements SegmentRunner {
     const placed = this.place(groups, layers.length)
     for (const [i, layer] of layers.entries()) this.decoderLayer(pass, layer, placed, [i, from + i])
     const output = { hidden: pass.states(), present: placed.map(({ kept }) => [kept]) }
-    return exit ? { ...output, ...this.exit(pass, exit) } : output
+    if (!exit) return output
+    if (exit.positions) pass.keepOnly(exit.positions)
+    return { ...output, ...this.exit(pass, exit) }
   }
 
   crossKeyValue(layer: number, { states, numTokens }: SourceStates): KeyValue {

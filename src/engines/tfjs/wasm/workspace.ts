@@ -5,7 +5,7 @@ import { attentionBytes } from './attention.js'
 import type { Kernels } from './kernels.js'
 import { strideOf, type RowMatrix } from './rowMatrix.js'
 import { Room } from './room.js'
-import { FLOAT, type Rows } from './rows.js'
+import { FLOAT, rowsFrom, type Rows } from './rows.js'
 
 /** Matrices of a feed-forward sub-layer. */
 export interface FeedForwardMatrices {
@@ -59,7 +59,7 @@ export class RowPass {
   constructor(
     private readonly kernels: Kernels,
     private readonly shape: WorkspaceShape,
-    readonly rows: number,
+    private numRows: number,
     private readonly places: {
       /** Of the model's width, zeros up to the stride. */
       readonly hidden: Rows
@@ -69,6 +69,11 @@ export class RowPass {
       readonly attention: number
     },
   ) {}
+
+  /** N. */
+  get rows(): number {
+    return this.numRows
+  }
 
   /** Room for an attention. */
   get attention(): number {
@@ -83,6 +88,17 @@ export class RowPass {
     if (hidden.stride > shape.width) kernels.clear(hidden.at, FLOAT * rows * hidden.stride)
     const from = { at: kernels.at(states), stride: shape.width }
     kernels.copyRows(hidden, from, { rows, width: shape.width })
+  }
+
+  /** Goes on with some of the rows, given rising, alone. */
+  keepOnly(kept: readonly number[]): void {
+    const { hidden } = this.places
+    for (const [to, from] of kept.entries()) {
+      if (to < from) {
+        this.kernels.copyRows(rowsFrom(hidden, to), rowsFrom(hidden, from), { rows: 1, width: hidden.stride })
+      }
+    }
+    this.numRows = kept.length
   }
 
   /** The states as they are now: [N, D]. */
