@@ -43,8 +43,6 @@ interface Plan extends LoopOptions {
   /** What exits before the last are asked for; undefined where they are passed by. */
   readonly earlyNeeds: readonly ExitFeature[] | undefined
   readonly deepNeeds: readonly ExitFeature[]
-  /** Whether early confidences may be near the exact ones where they lead to the same exits. */
-  readonly isNearEnough: boolean
   readonly signal: AbortSignal | undefined
 }
 
@@ -76,8 +74,6 @@ export async function* decode(
     measure,
     earlyNeeds: policy.isEarly ? [...needs, ...selection.needs] : undefined,
     deepNeeds: [...selection.needs, ...(policy.verify?.needs ?? [])],
-    // A calibrator that learns is given what is exact.
-    isNearEnough: !loopOptions.exactConfidence && !policyCalibrator(policy)?.isAdaptive,
     signal,
   }
   const sequences = thresholdsOf(policy, thresholds, sources.length).map((threshold, index) =>
@@ -175,13 +171,16 @@ function isWhole(index: number, plan: Plan): boolean {
 
 /** One position further for each hypothesis. */
 async function step(session: DecoderSession, states: readonly RowState[], plan: Plan): Promise<void> {
-  const { exits, info, signal, earlyNeeds, measure, isNearEnough } = plan
+  const { exits, info, signal, earlyNeeds, measure } = plan
   for (const state of states) session.push(state.slot, state.begin())
   let going = states
   for (let segment = 0; segment < exits.length - 1 && going.length > 0; segment++) {
-    const asked = going
+    const nearEnough = new Map(
+      going.filter((state) => isNearEnough(state, plan)).map((state) => [state.slot, state]),
+    )
     const settles: RunOptions['settles'] = (row, low, high) => {
-      const state = asked.find(({ slot }) => slot === row)!
+      const state = nearEnough.get(row)
+      if (!state) return false
       const [least, most] = [low, high].map((choice) => verdict(state, measure(choice, info.vocabSize), plan))
       return least === most
     }
@@ -189,7 +188,7 @@ async function step(session: DecoderSession, states: readonly RowState[], plan: 
       segment,
       rows: slotsOf(going),
       exit: earlyNeeds,
-      settles: isNearEnough ? settles : undefined,
+      settles: nearEnough.size > 0 ? settles : undefined,
       newestOnly: true,
       signal,
     })
@@ -206,6 +205,14 @@ async function step(session: DecoderSession, states: readonly RowState[], plan: 
     })
   }
   await flush(session, going, plan)
+}
+
+/**
+ * Whether a row's early confidences may be near the exact ones where they lead to the same exits: a calibrator that learns is
+ * given what is exact.
+ */
+function isNearEnough({ settings }: RowState, { policy, exactConfidence }: Plan): boolean {
+  return !exactConfidence && !(settings.gathersEvidence && policyCalibrator(policy)?.isAdaptive)
 }
 
 /** What becomes of a row's newest position at an exit; `forced`: it would leave, but the stack is full. */

@@ -2,7 +2,7 @@
 import { createRequire } from 'node:module'
 import { arch, availableParallelism, cpus } from 'node:os'
 import type { ConfidenceName, MatrixGroup } from '../config/index.js'
-import { confidenceMeasure, policyCalibrator, type Policy, type Selection } from '../decoding/index.js'
+import { confidenceMeasure, type Policy, type Selection } from '../decoding/index.js'
 import { ProfitRule, type DecodingCosts, type ProfitDecision } from '../evaluation/index.js'
 import { keepCosts, type CostsKey } from './costCache.node.js'
 import { measureSegmentCosts, type MeasureCostsOptions } from './measureDepths.js'
@@ -63,7 +63,7 @@ export async function openProfitRule(options: ProfitOptions): Promise<ProfitRule
 }
 
 async function measureCosts(options: ProfitOptions): Promise<DecodingCosts> {
-  const { checkpoint, confidence, batchSize, now, signal } = options
+  const { checkpoint, confidence, exactConfidence, batchSize, now, signal } = options
   const { engine } = checkpoint
   const { eosId, shallowLayers } = engine.info
   const { costs, fullMs } = await measureSegmentCosts({
@@ -75,7 +75,7 @@ async function measureCosts(options: ProfitOptions): Promise<DecodingCosts> {
     batchSize,
     ...needsOf(options),
     looksAtAll: looksAtAll(options),
-    exactConfidence: isExact(options),
+    exactConfidence,
     now,
     signal,
   })
@@ -89,19 +89,14 @@ function needsOf({
   return { tokenNeeds: selection?.needs ?? [], verifyNeeds: policy.verify?.needs ?? [] }
 }
 
-/** Whether decoding asks for confidences to the last digit. */
-function isExact({ policy, exactConfidence = false }: ProfitOptions): boolean {
-  return exactConfidence || (policyCalibrator(policy)?.isAdaptive ?? false)
-}
-
-/** Whether flushes look at the last exit at all positions: most of an adaptive calibrator's may not, but its first ones do. */
+/** Whether flushes look at the last exit at all positions. Most of an adaptive calibrator's do not. */
 function looksAtAll({ policy, evidence = false }: ProfitOptions): boolean {
-  return policy.verify !== undefined || evidence || (policyCalibrator(policy)?.isAdaptive ?? false)
+  return policy.verify !== undefined || evidence
 }
 
 /** Everything that the costs depend on. */
 function costsKeyOf(options: ProfitOptions): CostsKey {
-  const { checkpoint, keepFloat = [], confidence, batchSize = 1 } = options
+  const { checkpoint, keepFloat = [], confidence, exactConfidence = false, batchSize = 1 } = options
   const { engine, backend, dtype, threads, shallowLayers, decoderLayers, vocabSize } = checkpoint.engine.info
   const { dModel, numHeads, dKv, dFf, feedForward } = checkpoint.config
   const { needs } = confidenceMeasure(confidence, checkpoint.engine.info)
@@ -110,7 +105,7 @@ function costsKeyOf(options: ProfitOptions): CostsKey {
   return {
     ...{ engine, backend, dtype, threads, keepFloat: [...keepFloat].sort(), batchSize },
     ...{ shallowLayers, decoderLayers, vocabSize, dModel, numHeads, dKv, dFf, feedForward },
-    ...{ exactConfidence: isExact(options), looksAtAll: looksAtAll(options) },
+    ...{ exactConfidence, looksAtAll: looksAtAll(options) },
     ...{ shallowNeeds: [...needs, ...tokenNeeds], deepNeeds: [...tokenNeeds, ...verifyNeeds] },
     processor: cpus()[0]?.model.trim() ?? 'unknown',
     ...{ cores: availableParallelism(), arch: arch(), node: process.versions.node, shallowdeep: version },

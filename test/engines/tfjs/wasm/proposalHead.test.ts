@@ -1,10 +1,11 @@
 // Tokens proposed by an 8-bit head on wasm: wherever one is told, it is what the float32 head chooses, and probabilities lie
 // within their bounds.
 import assert from 'node:assert/strict'
+import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import * as tf from '@tensorflow/tfjs'
 import { modelConfigSchema, parseConfig } from '../../../../src/config/index.js'
-import { createCalibrator } from '../../../../src/calibration/index.js'
+import { createCalibrator, type Calibrator } from '../../../../src/calibration/index.js'
 import {
   decodeAll,
   free,
@@ -287,6 +288,28 @@ describe('tokens proposed by an 8-bit head on wasm', () => {
         })
       }
     }
+
+    it('gives a calibrator that learns exact confidences, of the sequences that it wants', async () => {
+      const everyOther = () => {
+        let numObserved = 0
+        const calibrator = {
+          ...{ name: 'every other', isAdaptive: true, threshold: 0.1 },
+          wantsEvidence: (index: number) => (numObserved + index) % 2 === 0,
+          observe: () => void numObserved++,
+        }
+        return calibrator as unknown as Calibrator
+      }
+      const near = await decode(free(everyOther()), false)
+      const exact = await decode(free(everyOther()), true)
+      assert.ok(near.numShown > exact.numShown)
+      let numNear = 0
+      for (const [i, result] of near.results.entries()) {
+        assert.equal(result.evidence.length > 0, i % 2 === 0)
+        if (i % 2 === 0) assert.deepEqual(result, exact.results[i])
+        else if (!isDeepStrictEqual(result.confidences, exact.results[i].confidences)) numNear++
+      }
+      assert.ok(numNear > 0)
+    })
 
     it('full gives the tokens that the float32 head gives', async () => {
       const { results, numShown } = await decode(full(), true)
