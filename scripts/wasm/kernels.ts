@@ -124,19 +124,31 @@ interface Pass {
   readonly depth: number
 }
 
-/** By their rows, one after the other from 1 on; `depth` divides four. */
-const PACKED_PASSES: readonly Pass[] = [
-  { rows: 1, streams: 8, depth: 4 },
-  { rows: 2, streams: 4, depth: 2 },
-  { rows: 3, streams: 4, depth: 1 },
-  { rows: 4, streams: 4, depth: 1 },
-]
-const QUANTISED_PASSES: readonly Pass[] = [
-  { rows: 1, streams: 8, depth: 2 },
-  { rows: 2, streams: 4, depth: 4 },
-  { rows: 3, streams: 4, depth: 2 },
-  { rows: 4, streams: 4, depth: 2 },
-]
+/** Those of a kind; `depth` divides four. */
+interface Passes {
+  /** Most rows first, one alone last. They read a block from memory, which takes several streams. */
+  readonly first: readonly Pass[]
+  /** As many rows as most of these, that come later and find the block in the cache: there registers are what counts. */
+  readonly later: Pass
+}
+
+const PACKED_PASSES: Passes = {
+  first: [
+    { rows: 4, streams: 4, depth: 1 },
+    { rows: 3, streams: 4, depth: 1 },
+    { rows: 2, streams: 4, depth: 2 },
+    { rows: 1, streams: 8, depth: 4 },
+  ],
+  later: { rows: 4, streams: 2, depth: 1 },
+}
+const QUANTISED_PASSES: Passes = {
+  first: [
+    { rows: 4, streams: 4, depth: 2 },
+    { rows: 2, streams: 4, depth: 4 },
+    { rows: 1, streams: 8, depth: 2 },
+  ],
+  later: { rows: 4, streams: 2, depth: 2 },
+}
 
 /** Bytes before the numbers of a quantised row. */
 const ROW_HEAD = 16
@@ -144,7 +156,7 @@ const ROW_HEAD = 16
 /** What tells products with matrices in float32 and in 8 bits apart. */
 interface StreamedKind {
   readonly name: string
-  readonly passes: readonly Pass[]
+  readonly passes: Passes
   /** Bytes of a number of the matrix, and of a row of x; what stands before the latter. */
   readonly numberBytes: number
   readonly inputBytes: number
@@ -196,7 +208,7 @@ function streamedPart(kind: StreamedKind, { rows, streams, depth }: Pass): strin
   const add = (m: number, s: number, d: number) =>
     `(local.set $sum${m}_${s} ${kind.add(`(local.get $sum${m}_${s})`, `(local.get $v${m}_${d})`, '(local.get $weights)')})`
   return `
-(func $rows${rows}
+(func $rows${rows}x${streams}
   (param $x i32) (param $xStride i32) (param $w i32) (param $part i32) (param $scales i32)
   (param $out i32) (param $partOut i32) (param $outStride i32) (param $depth i32)
   (local $end i32) (local $size i32) (local $at i32) (local $from i32) (local $weights v128) (local $scale v128)
@@ -239,7 +251,7 @@ function streamedPart(kind: StreamedKind, { rows, streams, depth }: Pass): strin
  */
 function streamedText(kind: StreamedKind): string {
   const { name, passes, numberBytes } = kind
-  const largest = passes.at(-1)!
+  const [largest, ...fewer] = passes.first
   const from = (name: string, step: string, count: number) =>
     count === 0
       ? `(local.get ${name})`
@@ -247,7 +259,7 @@ function streamedText(kind: StreamedKind): string {
   const call = ({ rows, streams }: Pass) =>
     times(
       STREAMS / streams,
-      (i) => `(call $rows${rows}
+      (i) => `(call $rows${rows}x${streams}
         (local.get $at) (local.get $xStride)
         ${from('$w', '$part', i * streams)} (local.get $part)
         ${from('$scales', '$partOut', i * streams)}
@@ -256,10 +268,13 @@ function streamedText(kind: StreamedKind): string {
     )
   const move = (name: string, size: string, by: number) =>
     `(local.set ${name} (i32.add (local.get ${name}) (i32.mul (local.get ${size}) (i32.const ${by}))))`
+  const goOn = (rows: number) => `${move('$at', '$xStride', rows)}
+        ${move('$to', '$outStride', rows)}
+        (local.set $more (i32.sub (local.get $more) (i32.const ${rows})))`
   const scaleBytes = kind.hasScales ? '(local.get $outStride)' : '(i32.const 0)'
   return `(module
 (import "tfjs" "memory" (memory 0 65536))
-${passes.map((pass) => streamedPart(kind, pass)).join('\n')}
+${[...passes.first, passes.later].map((pass) => streamedPart(kind, pass)).join('\n')}
 (func (export "${name}")
   (param $x i32) (param $xStride i32) (param $w i32) (param $out i32) (param $outStride i32)
   (param $rows i32) (param $depth i32) (param $block i32) (param $last i32)
@@ -279,14 +294,15 @@ ${passes.map((pass) => streamedPart(kind, pass)).join('\n')}
     (block $few
       (loop $nextRows
         (br_if $few (i32.lt_u (local.get $more) (i32.const ${largest.rows})))
-        ${call(largest)}
-        ${move('$at', '$xStride', largest.rows)}
-        ${move('$to', '$outStride', largest.rows)}
-        (local.set $more (i32.sub (local.get $more) (i32.const ${largest.rows})))
+        (if (i32.eq (local.get $at) (local.get $x)) (then ${call(largest)}) (else ${call(passes.later)}))
+        ${goOn(largest.rows)}
         (br $nextRows)))
-    ${passes
-      .slice(0, -1)
-      .map((pass) => `(if (i32.eq (local.get $more) (i32.const ${pass.rows})) (then ${call(pass)}))`)
+    ${fewer
+      .map(
+        (pass) => `(if (i32.ge_u (local.get $more) (i32.const ${pass.rows})) (then
+      ${call(pass)}
+      ${pass.rows > 1 ? goOn(pass.rows) : ''}))`,
+      )
       .join('\n    ')}
     (local.set $w (i32.add (local.get $w) (local.get $blockBytes)))
     ${bump('$scales', LANES)}
