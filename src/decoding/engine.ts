@@ -95,8 +95,8 @@ export interface RunOptions {
    */
   readonly settles?: (row: number, low: ExitChoice, high: ExitChoice) => boolean
   /**
-   * Whether the exit is looked at at each row's newest position alone, whose choice is then all that its list holds: of many
-   * positions the head may cost as much as the layers. Neutral: false, at every position.
+   * Whether the exit is asked for each row's newest position alone, whose choice is then all that its list holds: for many
+   * positions the head may cost as much as the layers. Neutral: false, for every position.
    */
   readonly newestOnly?: boolean
   readonly signal?: AbortSignal
@@ -111,8 +111,8 @@ export interface DecoderSession {
   push(row: number, token: number): void
   /**
    * Runs a segment over all positions of each row that wait for it, in as few passes as the engine can, causal among
-   * themselves and over everything before. Resolves with a choice per position that is looked at, oldest first, for each
-   * row in the order given; with empty lists where the exit is passed by. Positions that have been computed stay so when it rejects.
+   * themselves and over everything before. Resolves with a choice per position that is asked, oldest first, for each row
+   * in the order given; with empty lists where the exit is passed by. Positions that have been computed stay so when it rejects.
    * Throws `engine.not-a-number` when an exit's logits hold NaN; rejects with `signal.reason` when aborted.
    */
   run(options: RunOptions): Promise<readonly (readonly ExitChoice[])[]>

@@ -2,7 +2,7 @@
 import { createRequire } from 'node:module'
 import { arch, availableParallelism, cpus } from 'node:os'
 import type { ConfidenceName, MatrixGroup } from '../config/index.js'
-import { confidenceMeasure, type Policy, type Selection } from '../decoding/index.js'
+import { confidenceMeasure, policyCalibrator, type Policy, type Selection } from '../decoding/index.js'
 import { ProfitRule, type DecodingCosts, type ProfitDecision } from '../evaluation/index.js'
 import { keepCosts, type CostsKey } from './costCache.node.js'
 import { measureSegmentCosts, type MeasureCostsOptions } from './measureDepths.js'
@@ -63,7 +63,7 @@ export async function openProfitRule(options: ProfitOptions): Promise<ProfitRule
 }
 
 async function measureCosts(options: ProfitOptions): Promise<DecodingCosts> {
-  const { checkpoint, confidence, exactConfidence, batchSize, now, signal } = options
+  const { checkpoint, confidence, batchSize, now, signal } = options
   const { engine } = checkpoint
   const { eosId, shallowLayers } = engine.info
   const { costs, fullMs } = await measureSegmentCosts({
@@ -75,7 +75,7 @@ async function measureCosts(options: ProfitOptions): Promise<DecodingCosts> {
     batchSize,
     ...needsOf(options),
     looksAtAll: looksAtAll(options),
-    exactConfidence,
+    exactConfidence: isExact(options),
     now,
     signal,
   })
@@ -89,14 +89,20 @@ function needsOf({
   return { tokenNeeds: selection?.needs ?? [], verifyNeeds: policy.verify?.needs ?? [] }
 }
 
-/** Whether flushes look at the last exit at all positions. Most of an adaptive calibrator's do not. */
+/** Whether confidences are asked for to the last digit. Of most of an adaptive calibrator's sequences only where they verify. */
+function isExact({ policy, exactConfidence = false }: ProfitOptions): boolean {
+  const learnsFromAll = policy.verify !== undefined && policyCalibrator(policy)?.isAdaptive
+  return exactConfidence || (learnsFromAll ?? false)
+}
+
+/** Whether flushes ask the last exit for all positions. Most of an adaptive calibrator's do not. */
 function looksAtAll({ policy, evidence = false }: ProfitOptions): boolean {
   return policy.verify !== undefined || evidence
 }
 
 /** Everything that the costs depend on. */
 function costsKeyOf(options: ProfitOptions): CostsKey {
-  const { checkpoint, keepFloat = [], confidence, exactConfidence = false, batchSize = 1 } = options
+  const { checkpoint, keepFloat = [], confidence, batchSize = 1 } = options
   const { engine, backend, dtype, threads, shallowLayers, decoderLayers, vocabSize } = checkpoint.engine.info
   const { dModel, numHeads, dKv, dFf, feedForward } = checkpoint.config
   const { needs } = confidenceMeasure(confidence, checkpoint.engine.info)
@@ -105,7 +111,7 @@ function costsKeyOf(options: ProfitOptions): CostsKey {
   return {
     ...{ engine, backend, dtype, threads, keepFloat: [...keepFloat].sort(), batchSize },
     ...{ shallowLayers, decoderLayers, vocabSize, dModel, numHeads, dKv, dFf, feedForward },
-    ...{ exactConfidence, looksAtAll: looksAtAll(options) },
+    ...{ exactConfidence: isExact(options), looksAtAll: looksAtAll(options) },
     ...{ shallowNeeds: [...needs, ...tokenNeeds], deepNeeds: [...tokenNeeds, ...verifyNeeds] },
     processor: cpus()[0]?.model.trim() ?? 'unknown',
     ...{ cores: availableParallelism(), arch: arch(), node: process.versions.node, shallowdeep: version },

@@ -16,7 +16,7 @@ export function packedChoice(features: readonly ExitFeature[]): PackedChoice | u
 
 /** How a segment's exit is looked at. */
 export interface SegmentExit {
-  /** Positions of the pass that it is looked at at, rising: N of the states [N, D]. Neutral: undefined, all. */
+  /** Positions of the pass that are asked, as rows of its states, rising. Neutral: undefined, all. */
   readonly positions?: readonly number[]
   /** The choice that would answer all that is asked: to be given if there is a way to it that costs little. */
   readonly choice: PackedChoice | undefined

@@ -39,7 +39,7 @@ export interface SegmentOutput {
   readonly hidden: tf.Tensor2D
   /** Of old and new positions, by group. */
   readonly present: readonly KeptStates[]
-  /** [N, V] of the positions looked at, where there are any and their choices are not there already. */
+  /** [N, V] of the positions that are asked, where there are any and their choices are not there already. */
   readonly logits?: tf.Tensor2D
   /** The choice that was asked for, packed as `readChoices` reads it, if it is there already. */
   readonly packed?: tf.Tensor

@@ -163,9 +163,7 @@ export class TfjsSession implements DecoderSession {
         },
       })
       const exit =
-        features && !output.choices
-          ? this.choose({ ...output, hidden: statesAt(output.hidden, positions) }, features, forbidden)
-          : undefined
+        features && !output.choices ? this.choose(output, features, { forbidden, positions }) : undefined
       const present = output.present as tf.Tensor4D[][]
       choices = output.choices
       return { present, states: isLast ? undefined : output.hidden, exit }
@@ -213,18 +211,18 @@ export class TfjsSession implements DecoderSession {
   private choose(
     { hidden, logits, packed }: SegmentOutput,
     features: readonly ExitFeature[],
-    forbidden: readonly (readonly number[])[] | undefined,
+    { forbidden, positions }: ExitPlaces,
   ): ExitTensors {
     if (packed) return { packed, logits: logits! }
     const { numCandidates = 1 } = this.options
-    const query = { features, numCandidates, unmasked: logits!, agreement: this.agreement(hidden, features) }
+    const agreement = features.includes('agreement') ? this.agreement(statesAt(hidden, positions)) : undefined
+    const query = { features, numCandidates, unmasked: logits!, agreement }
     return chooseInGraph(forbidden ? forbid(logits!, forbidden) : logits!, query)
   }
 
-  /** What the confidence head says of shallow states [N, D], where it is asked. */
-  private agreement(hidden: tf.Tensor2D, features: readonly ExitFeature[]): tf.Tensor1D | undefined {
+  /** What the confidence head says of shallow states [N, D]. */
+  private agreement(hidden: tf.Tensor2D): tf.Tensor1D {
     const { weights, epsilon } = this.model
-    if (!features.includes('agreement')) return undefined
     if (!weights.confidenceHead) throw noConfidenceHeadError()
     return agreementProbability(lengthNorm(hidden, epsilon), weights.confidenceHead)
   }
@@ -232,6 +230,12 @@ export class TfjsSession implements DecoderSession {
   private assertUsable(): void {
     if (this.isDisposed) throw disposedError('session')
   }
+}
+
+/** Where a pass's exit is looked at: all positions where none are named, and everything may be chosen likewise. */
+interface ExitPlaces {
+  readonly positions: readonly number[] | undefined
+  readonly forbidden: readonly (readonly number[])[] | undefined
 }
 
 /** A position of a pass whose exit is looked at. */
