@@ -188,9 +188,10 @@ export const mutants: readonly Mutant[] = [
     laws: [2, 3, 7],
     make: () =>
       patch(SegmentCache.prototype, 'input', (input) => (rows) => {
-        const states = input(rows)
-        const [numPositions, width] = states.shape
-        return tf.tile(tf.slice(states, [numPositions - 1, 0], [1, width]), [numPositions, 1])
+        const parts = input(rows)
+        const last = parts.at(-1)!
+        const newest = { states: last.states, start: last.start + last.count - 1, count: 1 }
+        return parts.flatMap(({ count }) => Array.from({ length: count }, () => newest))
       }),
   },
   {

@@ -3,7 +3,7 @@
 // until they part.
 import * as tf from '@tensorflow/tfjs'
 import { takeFirst } from '../../model/index.js'
-import type { KeptStates } from './segments.js'
+import type { KeptStates, StateRows } from './segments.js'
 import { Shared } from './shared.js'
 
 /** Of some rows that went through the segment in step. */
@@ -52,8 +52,8 @@ export class SegmentCache {
     this.rows[row] = { ...cached, waiting: [...cached.waiting, range] }
   }
 
-  /** The states [N, D] of all positions of some rows that wait, row after row; call it inside a tidy. */
-  input(rows: readonly number[]): tf.Tensor2D {
+  /** The states of all positions of some rows that wait, row after row. */
+  input(rows: readonly number[]): StateRows[] {
     const ranges: StateRange[] = []
     for (const range of rows.flatMap((row) => this.rows[row].waiting)) {
       const last = ranges.at(-1)
@@ -63,7 +63,7 @@ export class SegmentCache {
         ranges.push(range)
       }
     }
-    return join(ranges.map(({ states, start, count }) => takeFirst(states.value, start, count)))
+    return ranges.map(({ states, ...range }) => ({ states: states.value, ...range }))
   }
 
   /**

@@ -2,7 +2,7 @@
 // the other, which every backend has. graph/ and wasm/ have others.
 import * as tf from '@tensorflow/tfjs'
 import type { ExitChoice } from '../../decoding/index.js'
-import { crossKeyValue, decoderLayer, encoderLayer, exitLogits } from '../../model/index.js'
+import { crossKeyValue, decoderLayer, encoderLayer, exitLogits, takeFirst } from '../../model/index.js'
 import type { DecoderGroup, KeyValue, LayerShape } from '../../model/index.js'
 import type { EncodedRow, LayerMemory } from './crossMemory.js'
 import type { EngineWeights } from './decoderWeights.js'
@@ -24,12 +24,19 @@ export interface SegmentGroup extends Pick<DecoderGroup, 'batch' | 'numPositions
   readonly memory: LayerMemory
 }
 
+/** `count` rows of states [*, D] from `start` on. */
+export interface StateRows {
+  readonly states: tf.Tensor2D
+  readonly start: number
+  readonly count: number
+}
+
 /** Positions that go through the decoder layers `from + 1` to `to`. */
 export interface SegmentInput {
   readonly from: number
   readonly to: number
-  /** [N, D], group after group. */
-  readonly hidden: tf.Tensor2D
+  /** The states of N positions, group after group. */
+  readonly hidden: readonly StateRows[]
   readonly groups: readonly SegmentGroup[]
   /** Undefined: the exit is passed by. */
   readonly exit?: SegmentExit
@@ -65,6 +72,12 @@ export interface SegmentRunner {
   dispose(): void
 }
 
+/** All of them one after the other, [N, D]. Call it inside a tidy. */
+export function joinStates(parts: readonly StateRows[]): tf.Tensor2D {
+  const taken = parts.map(({ states, start, count }) => takeFirst(states, start, count))
+  return taken.length === 1 ? taken[0] : tf.concat(taken)
+}
+
 /** Of states [N, D] those at some positions, or all. Call it inside a tidy. */
 export function statesAt(hidden: tf.Tensor2D, positions: readonly number[] | undefined): tf.Tensor2D {
   return positions ? tf.gather(hidden, tf.tensor1d([...positions], 'int32')) : hidden
@@ -81,7 +94,7 @@ export class EagerSegments implements SegmentRunner {
   run({ from, to, groups, exit, ...input }: SegmentInput): SegmentOutput {
     const { decoder, exit: head } = this.weights
     const biases = groups.map(({ first, numPositions }) => this.bias.slice(first, numPositions))
-    let { hidden } = input
+    let hidden = joinStates(input.hidden)
     const byLayer = decoder.layers.slice(from, to).map((layer, i) => {
       const output = decoderLayer(hidden, layer, {
         ...this.shape,

@@ -7,7 +7,7 @@ import type {
   RunOptions,
   SessionOptions,
 } from '../../decoding/index.js'
-import { agreementProbability, lengthNorm, takeFirst } from '../../model/index.js'
+import { agreementProbability, lengthNorm } from '../../model/index.js'
 import { disposedError, noConfidenceHeadError } from '../checks.js'
 import { CrossMemory, JoinedMemory } from './crossMemory.js'
 import type { EncodedRow, LayerMemory } from './crossMemory.js'
@@ -43,6 +43,8 @@ export class TfjsSession implements DecoderSession {
   private readonly caches: readonly SegmentCache[]
   /** Memories side by side that the last pass of each segment read, by the rows they are for. */
   private readonly joined: Map<string, JoinedMemory>[]
+  /** Whose rows wait for the first segment; never let go, for it is the engine's. */
+  private readonly embedding: Shared<tf.Tensor2D>
   private isDisposed = false
 
   constructor(
@@ -57,12 +59,12 @@ export class TfjsSession implements DecoderSession {
     })
     this.caches = exits.map(() => new SegmentCache(this.memories.length))
     this.joined = exits.map(() => new Map<string, JoinedMemory>())
+    this.embedding = new Shared(model.weights.embedding).hold()
   }
 
   push(row: number, token: number): void {
     this.assertUsable()
-    const states = new Shared(tf.tidy(() => tf.clone(takeFirst(this.model.weights.embedding, token, 1))))
-    this.caches[0].add(row, { states, start: 0, count: 1 })
+    this.caches[0].add(row, { states: this.embedding, start: token, count: 1 })
   }
 
   async run(options: RunOptions): Promise<ExitChoice[][]> {
@@ -147,7 +149,7 @@ export class TfjsSession implements DecoderSession {
       const output = segments.run({
         from,
         to: exits[segment],
-        hidden: cache.input(groups.flatMap(({ rows }) => rows)), // [N, D]
+        hidden: cache.input(groups.flatMap(({ rows }) => rows)),
         groups: groups.map(({ rows, first, numPositions }, j) => ({
           batch: rows.length,
           first,

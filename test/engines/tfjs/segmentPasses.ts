@@ -181,7 +181,13 @@ export function runBothWays(
     ] as const) {
       const ofSegment = groups.map((group) => group(from, to))
       const rows = ofSegment.reduce((sum, { batch, numPositions }) => sum + batch * numPositions, 0)
-      const input: SegmentInput = { from, to, hidden: random(rows, dModel), groups: ofSegment, exit }
+      const input: SegmentInput = {
+        from,
+        to,
+        hidden: [{ states: random(rows, dModel), start: 0, count: rows }],
+        groups: ofSegment,
+        exit,
+      }
       const expected = eager.run(input)
       const features = exit?.choice === 'probabilities' ? ['probabilities' as const] : []
       const query = { features, numCandidates: 1, unmasked: expected.logits! }

@@ -5,7 +5,7 @@ import { exitLogits } from '../../../model/index.js'
 import type { DecoderLayerWeights, KeyValue, LayerShape } from '../../../model/index.js'
 import type { EngineWeights } from '../decoderWeights.js'
 import type { PositionBias } from '../positionBias.js'
-import { statesAt } from '../segments.js'
+import { joinStates, statesAt } from '../segments.js'
 import type {
   KeptStates,
   SegmentGroup,
@@ -49,7 +49,7 @@ export class GraphSegments implements SegmentRunner {
     const [group] = groups
     const { graph, weights, presentNames } = this.planOf(from, to)
     const inputs = new Map<string, tf.Tensor>([
-      ['hidden', hidden],
+      ['hidden', joinStates(hidden)],
       ['biasBlock', this.model.bias.block(group.first, group.numPositions)],
       ['memoryBias', group.memory.bias ?? this.noBias],
       ...weights,

@@ -108,7 +108,8 @@ export class WasmSegments implements SegmentRunner {
       first + numPositions,
       ...layers.map((_, i) => memory.at(from + i).key.shape[2]),
     ])
-    const pass = this.workspace.begin(hidden.shape[0], Math.max(...lengths))
+    const numRows = hidden.reduce((sum, { count }) => sum + count, 0)
+    const pass = this.workspace.begin(numRows, Math.max(...lengths))
     pass.load(hidden)
     const placed = this.place(groups, layers.length)
     for (const [i, layer] of layers.entries()) this.decoderLayer(pass, layer, placed, [i, from + i])
@@ -142,7 +143,7 @@ export class WasmSegments implements SegmentRunner {
     const { numHeads } = this.model.shape
     const shape = { batch: 1, numHeads, headWidth, numPositions: length }
     const pass = this.workspace.begin(length, length)
-    pass.load(hidden)
+    pass.load([{ states: hidden, start: 0, count: length }])
     const memory = this.keptPlaces(kernels.at(kernels.make([2, numHeads, length, headWidth])), length, 1, 0)
     const biasAt = kernels.at(bias)
     for (const layer of this.encoder) {

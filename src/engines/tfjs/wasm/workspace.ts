@@ -1,6 +1,7 @@
 // Where the rows of a pass stand while it goes through layers, and what layers do with them. Every row by itself: what
 // it becomes does not depend on the others.
 import type * as tf from '@tensorflow/tfjs'
+import type { StateRows } from '../segments.js'
 import { attentionBytes } from './attention.js'
 import type { Kernels } from './kernels.js'
 import { strideOf, type RowMatrix } from './rowMatrix.js'
@@ -80,14 +81,19 @@ export class RowPass {
     return this.places.attention
   }
 
-  /** Starts from states [N, D]. */
-  load(states: tf.Tensor2D): void {
+  /** Starts from the states of N positions. */
+  load(parts: readonly StateRows[]): void {
     const { kernels, rows, shape } = this
+    const { width } = shape
     const { hidden } = this.places
     // What was there before would go into the norms.
-    if (hidden.stride > shape.width) kernels.clear(hidden.at, FLOAT * rows * hidden.stride)
-    const from = { at: kernels.at(states), stride: shape.width }
-    kernels.copyRows(hidden, from, { rows, width: shape.width })
+    if (hidden.stride > width) kernels.clear(hidden.at, FLOAT * rows * hidden.stride)
+    let next = 0
+    for (const { states, start, count } of parts) {
+      const from = rowsFrom({ at: kernels.at(states), stride: width }, start)
+      kernels.copyRows(rowsFrom(hidden, next), from, { rows: count, width })
+      next += count
+    }
   }
 
   /** Goes on with some of the rows, given rising, alone. */

@@ -22,6 +22,9 @@ import {
   type Ways,
 } from '../segmentPasses.js'
 
+/** States as a pass takes them. */
+const allOf = (states: tf.Tensor2D) => [{ states, start: 0, count: states.shape[0] }]
+
 const bitsOf = (x: tf.Tensor) => new Uint32Array((x.dataSync() as Float32Array).slice().buffer)
 
 const names = ['free-v10', 'free-v11', 'asymmetric', 'v10', 'v11']
@@ -108,7 +111,7 @@ describe('layers by kernels on wasm', () => {
           to: config.decoderLayers,
           exit: { choice: 'probabilities', wantsLogits: false },
         } as const
-        const whole = own.run({ ...segment, hidden, groups: [together] })
+        const whole = own.run({ ...segment, hidden: allOf(hidden), groups: [together] })
         for (let row = 0; row < rows; row++) {
           const of = <T extends tf.Tensor>(x: T): T => tf.slice(x, [row], [1]) as tf.Tensor as T
           const alone: SegmentGroup = {
@@ -126,7 +129,7 @@ describe('layers by kernels on wasm', () => {
           const start = row * positions
           const own1 = own.run({
             ...segment,
-            hidden: tf.slice(hidden, [start, 0], [positions, -1]),
+            hidden: [{ states: hidden, start, count: positions }],
             groups: [alone],
           })
           assert.deepEqual(bitsOf(own1.hidden), bitsOf(tf.slice(whole.hidden, [start, 0], [positions, -1])))
@@ -146,13 +149,13 @@ describe('layers by kernels on wasm', () => {
           to: config.decoderLayers,
           exit: { choice: undefined, wantsLogits: true },
         } as const
-        const whole = own.run({ ...segment, hidden, groups: [group] })
+        const whole = own.run({ ...segment, hidden: allOf(hidden), groups: [group] })
         let past = group.past
         for (let n = 0; n < positions; n++) {
           const one = { ...group, numPositions: 1, first: group.first + n, past }
           const { present, ...output } = own.run({
             ...segment,
-            hidden: tf.slice(hidden, [n, 0], [1, -1]),
+            hidden: [{ states: hidden, start: n, count: 1 }],
             groups: [one],
           })
           for (const part of ['hidden', 'logits'] as const) {
@@ -187,7 +190,9 @@ describe('layers by kernels on wasm', () => {
             const rows = groups.reduce((sum, { batch, numPositions }) => sum + batch * numPositions, 0)
             const hidden = random<tf.Tensor2D>(rows, config.dModel)
             const exit = { choice: undefined, wantsLogits: true }
-            const [actual, expected] = [own, eager].map((way) => way.run({ from, to, hidden, groups, exit }))
+            const [actual, expected] = [own, eager].map((way) =>
+              way.run({ from, to, hidden: allOf(hidden), groups, exit }),
+            )
             largest = Math.max(largest, distanceOf(actual, expected))
           }
         },
@@ -209,10 +214,10 @@ describe('layers by kernels on wasm', () => {
           const groups = [randomGroup(model.config, pass)(0, 1)]
           const states = randomTensors()<tf.Tensor2D>(1, model.config.dModel)
           const segment = { from: 0, to: 1, exit: { choice: undefined, wantsLogits: true }, groups } as const
-          const before = bitsOf(own.run({ ...segment, hidden: states }).logits!)
-          const spoiled = own.run({ ...segment, hidden: tf.mul(states, NaN) })
+          const before = bitsOf(own.run({ ...segment, hidden: allOf(states) }).logits!)
+          const spoiled = own.run({ ...segment, hidden: allOf(tf.mul(states, NaN)) })
           assert.ok(spoiled.logits!.dataSync().every(Number.isNaN))
-          assert.deepEqual(bitsOf(own.run({ ...segment, hidden: states }).logits!), before)
+          assert.deepEqual(bitsOf(own.run({ ...segment, hidden: allOf(states) }).logits!), before)
         },
         dtype,
       )
