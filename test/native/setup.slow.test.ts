@@ -53,8 +53,14 @@ describe('native set-up', function () {
 
   it('leaves nothing that would be loaded when it is killed at any step, and sweeps up afterwards', async () => {
     const into = join(folder, 'killed')
+    // Compilation may be over before a busy machine has let this process see that it began.
+    const slowCompiler = join(folder, 'slow-compiler')
+    writeFileSync(slowCompiler, '#!/bin/sh\n[ "$1" = --version ] && exec echo slow 1.0\nexec sleep 20\n', {
+      mode: 0o755,
+    })
+    const environment = { CXX: slowCompiler }
     for (const at of ['virtual environment', 'installing tensorflow', 'compiling']) {
-      const { signal } = await setup(['--folder', into], { at, signal: 'SIGKILL' })
+      const { signal } = await setup(['--folder', into], { at, signal: 'SIGKILL', environment })
       assert.equal(signal, 'SIGKILL')
       assert.ok(readdirSync(into).every((name) => /^partial-\d+$/.test(name)))
       assert.deepEqual(
