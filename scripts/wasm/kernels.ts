@@ -117,16 +117,16 @@ const LENGTH_NORM = `
  */
 const STREAMS = 8
 
-/** How rows go through a block together: streams that are read side by side, and rows of the matrix in one turn. */
+/** How rows go through a block together: streams that are read side by side, and rows of the matrix in one turn, which divide four. */
 interface Pass {
   readonly rows: number
   readonly streams: number
   readonly depth: number
 }
 
-/** Those of a kind; `depth` divides four. */
+/** Those of a kind. */
 interface Passes {
-  /** Most rows first, one alone last. They read a block from memory, which takes several streams. */
+  /** Most rows first, one alone last. The first of a block's rows read it from memory, which takes several streams. */
   readonly first: readonly Pass[]
   /** As many rows as most of these, that come later and find the block in the cache: there registers are what counts. */
   readonly later: Pass

@@ -1,5 +1,5 @@
 // The calibrator that evidence does not move: one threshold, given by the user or taken from a saved calibration.
-// It still checks and counts the evidence, so that its diagnostics tell how well the threshold's tokens agree.
+// It checks and counts what evidence it is given, so that its diagnostics tell how well the threshold's tokens agree.
 import { z } from 'zod'
 import type { FixedOptions, FixedOptionsInput } from '../config/index.js'
 import { fixedOptionsSchema, parseConfig } from '../config/index.js'

@@ -3,7 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { cpus } from 'node:os'
 import { dirname, extname, join, parse } from 'node:path'
 import { z } from 'zod'
-import { filePath } from '../config/index.js'
+import { evidenceShape, filePath } from '../config/index.js'
 import { taskByName } from '../data/index.js'
 import { ShallowDeepError } from '../errors.js'
 import type { EvaluationData } from '../pipeline/index.node.js'
@@ -29,6 +29,7 @@ export const measureShape = {
     .nonnegative()
     .default(3)
     .describe('examples decoded under every setting before time counts'),
+  ...evidenceShape,
   examples: z
     .number()
     .int()
@@ -53,7 +54,7 @@ export const measureShape = {
 
 /** Headings of --help for {@link measureShape}. */
 export const MEASURE_GROUPS = {
-  'Measurement:': ['metrics', 'warmUp', 'examples', 'showOutputs', 'output', 'report'],
+  'Measurement:': ['metrics', 'warmUp', 'evidence', 'examples', 'showOutputs', 'output', 'report'],
 } satisfies Readonly<Record<string, readonly string[]>>
 
 interface MeasureOptions {

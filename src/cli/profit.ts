@@ -11,7 +11,7 @@ export interface ProfitFlags {
   readonly maxPending?: number | null
   readonly confidence: ConfidenceName
   readonly exactConfidence: boolean
-  readonly evidence: boolean
+  readonly evidence?: boolean
   readonly flushAtEnd?: boolean
   readonly keepFloat?: readonly MatrixGroup[]
   readonly batchSize?: number
@@ -43,7 +43,8 @@ export async function prepareProfit(flags: ProfitFlags, context: CommandContext)
       selection,
       confidence,
       exactConfidence,
-      evidence: evidence || flushAtEnd,
+      evidence,
+      flushAtEnd,
       keepFloat,
       batchSize,
       costs,

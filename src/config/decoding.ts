@@ -44,7 +44,7 @@ const loopShape = {
     .boolean()
     .default(false)
     .describe(
-      'tell of every flushed position whether the exits agree, which costs a deep exit each; always done where a calibrator wants it, a policy verifies, or all is flushed at the end',
+      'compare the exits at every flushed position, for the agreement in the results; costs the deep head at each, and is always done where a calibrator wants it, a policy verifies, or flush-at-end is on',
     ),
   confidence: z
     .enum(confidenceNames)
@@ -183,7 +183,7 @@ export const decodingOptionsSchema = z
   })
   .refine(({ beams, evidence }) => beams === 1 || !evidence, {
     path: ['evidence'],
-    message: 'is for a threshold, and beams have none',
+    message: 'gathers evidence for a threshold, and beams have none',
   })
 
 /** Policy, threshold and loop options, complete. */

@@ -127,6 +127,9 @@ export const loopShape = {
   confidence: loop.confidence,
 }
 
+/** Whether every flush gives evidence: of the commands that tell what it says. */
+export const evidenceShape = { evidence: loop.evidence }
+
 /** Policy, threshold, loop, and how tokens are taken from an exit. */
 export const policyShape = {
   policy: loop.policy,
@@ -136,7 +139,6 @@ export const policyShape = {
   calibrator: loop.calibrator.meta({ placeholder: 'name' }),
   profit: loop.profit,
   flushAtEnd: loop.flushAtEnd,
-  evidence: loop.evidence,
   exactConfidence: loop.exactConfidence,
   ...loopShape,
   // Without a default, so that a bound that was asked for is told from none.

@@ -111,7 +111,7 @@ export async function* decode(
   }
 }
 
-/** Whether flushes look at the deep exit at every position: a verification does anyway, and evidence is made of it. */
+/** Whether flushes ask the deep exit for every position, and so give evidence; always where they verify. */
 function gathersEvidence(plan: Plan, index: number): boolean {
   const isWanted = policyCalibrator(plan.policy)?.wantsEvidence(index) ?? false
   return plan.evidence || isWanted || flushesAtEnd(plan, index)
@@ -208,11 +208,13 @@ async function step(session: DecoderSession, states: readonly RowState[], plan: 
 }
 
 /**
- * Whether a row's early confidences may be near the exact ones where they lead to the same exits: a calibrator that learns is
- * given what is exact.
+ * Whether a row's early confidences may be near the exact ones where they lead to the same exits: what a calibrator learns
+ * from is exact.
  */
-function isNearEnough({ settings }: RowState, { policy, exactConfidence }: Plan): boolean {
-  return !exactConfidence && !(settings.gathersEvidence && policyCalibrator(policy)?.isAdaptive)
+function isNearEnough({ settings }: RowState, plan: Plan): boolean {
+  const { index, gathersEvidence } = settings
+  const isAdaptive = policyCalibrator(plan.policy)?.isAdaptive ?? false
+  return !plan.exactConfidence && !(isAdaptive && gathersEvidence && isWhole(index, plan))
 }
 
 /** What becomes of a row's newest position at an exit; `forced`: it would leave, but the stack is full. */

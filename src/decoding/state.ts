@@ -48,7 +48,7 @@ export interface RowSettings {
   readonly index: number
   readonly threshold: number | null
   readonly maxNewTokens: number
-  /** Whether flushes are to tell how the exits compare; then, and where they verify, they look at every position. */
+  /** Whether flushes tell how the exits compare; they then ask the deep exit for every position. */
   readonly gathersEvidence: boolean
   readonly flushesAtEnd: boolean
   readonly info: EngineInfo

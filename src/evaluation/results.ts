@@ -41,7 +41,7 @@ export interface ExitsResult {
   readonly meanDepth: number
   /** Decoder layers run, as a share of what `full` runs: (S steps + (L - S) flushes) / (L tokens). */
   readonly layerPasses: number
-  /** Share of flushed positions whose exits chose alike, in [0, 1]; null where none was flushed. */
+  /** Share of the flushed positions that gave evidence whose exits chose alike, in [0, 1]; null where none did. */
   readonly agreement: number | null
   readonly flushes: number
   /** Positions a flush; null without flushes. */

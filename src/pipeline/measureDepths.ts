@@ -80,8 +80,8 @@ export interface MeasureCostsOptions {
   readonly tokenNeeds?: readonly ExitFeature[]
   /** What the last exit is asked for besides at early exits' deep passes. Neutral: none. */
   readonly verifyNeeds?: readonly ExitFeature[]
-  /** Whether these passes look at it at all their positions, for verification or evidence. Neutral: false, at the newest. */
-  readonly looksAtAll?: boolean
+  /** Whether these passes ask it for all their positions, for verification or evidence. Neutral: false, for the newest. */
+  readonly asksAll?: boolean
   /** Whether early exits are asked for confidences to the last digit, as decoding may be. Neutral: false. */
   readonly exactConfidence?: boolean
   /** Milliseconds from any origin. Neutral: performance.now. */
@@ -155,9 +155,7 @@ async function sampleDepth(
         shallow.push(await timeRows({ segment: 0, numTokens: 1, exit, settles }))
       }
       const exit = [...tokenNeeds, ...verifyNeeds]
-      deep[size].push(
-        await time({ segment: 1, rows: [0], numTokens: 0, exit, newestOnly: !options.looksAtAll }),
-      )
+      deep[size].push(await time({ segment: 1, rows: [0], numTokens: 0, exit, newestOnly: !options.asksAll }))
       // The other rows catch up, or what waits there would be counted with the next pass over all.
       if (batchSize > 1) await time({ segment: 1, rows: rows.slice(1), numTokens: 0 })
     }

@@ -17,8 +17,10 @@ export interface ProfitOptions {
   readonly confidence: ConfidenceName
   /** As the decoding loop is told. Neutral: false. */
   readonly exactConfidence?: boolean
-  /** Whether evidence is asked for. Neutral: false, where a calibrator wants it. */
+  /** As the decoding loop is told. Neutral: false. */
   readonly evidence?: boolean
+  /** As the decoding loop is told. Neutral: undefined, where a calibrator wants it. */
+  readonly flushAtEnd?: boolean
   /** Neutral: greedily. */
   readonly selection?: Selection
   /** Rows decoded together. Neutral: 1. */
@@ -74,7 +76,7 @@ async function measureCosts(options: ProfitOptions): Promise<DecodingCosts> {
     confidence,
     batchSize,
     ...needsOf(options),
-    looksAtAll: looksAtAll(options),
+    asksAll: asksAll(options),
     exactConfidence: isExact(options),
     now,
     signal,
@@ -89,15 +91,20 @@ function needsOf({
   return { tokenNeeds: selection?.needs ?? [], verifyNeeds: policy.verify?.needs ?? [] }
 }
 
-/** Whether confidences are asked for to the last digit. Of most of an adaptive calibrator's sequences only where they verify. */
-function isExact({ policy, exactConfidence = false }: ProfitOptions): boolean {
-  const learnsFromAll = policy.verify !== undefined && policyCalibrator(policy)?.isAdaptive
-  return exactConfidence || (learnsFromAll ?? false)
+/** Whether every flush gives evidence, and gives it whole. Most of an adaptive calibrator's do not once there is plenty. */
+function flushesWhole({ policy, flushAtEnd = false }: ProfitOptions): boolean {
+  return policy.verify !== undefined || flushAtEnd
 }
 
-/** Whether flushes ask the last exit for all positions. Most of an adaptive calibrator's do not. */
-function looksAtAll({ policy, evidence = false }: ProfitOptions): boolean {
-  return policy.verify !== undefined || evidence
+/** Whether confidences are asked for to the last digit. */
+function isExact(options: ProfitOptions): boolean {
+  const isAdaptive = policyCalibrator(options.policy)?.isAdaptive ?? false
+  return (options.exactConfidence ?? false) || (isAdaptive && flushesWhole(options))
+}
+
+/** Whether flushes ask the last exit for all positions. */
+function asksAll(options: ProfitOptions): boolean {
+  return (options.evidence ?? false) || flushesWhole(options)
 }
 
 /** Everything that the costs depend on. */
@@ -111,7 +118,7 @@ function costsKeyOf(options: ProfitOptions): CostsKey {
   return {
     ...{ engine, backend, dtype, threads, keepFloat: [...keepFloat].sort(), batchSize },
     ...{ shallowLayers, decoderLayers, vocabSize, dModel, numHeads, dKv, dFf, feedForward },
-    ...{ exactConfidence: isExact(options), looksAtAll: looksAtAll(options) },
+    ...{ exactConfidence: isExact(options), asksAll: asksAll(options) },
     ...{ shallowNeeds: [...needs, ...tokenNeeds], deepNeeds: [...tokenNeeds, ...verifyNeeds] },
     processor: cpus()[0]?.model.trim() ?? 'unknown',
     ...{ cores: availableParallelism(), arch: arch(), node: process.versions.node, shallowdeep: version },

@@ -91,7 +91,8 @@ const measuredColumns: readonly ResultColumn[] = [
     key: 'agreement',
     header: ['agree-', 'ment'],
     title: 'Agreement',
-    meaning: 'Share of flushed positions at which both exits chose the same token',
+    meaning:
+      'Share of flushed positions at which both exits chose the same token; of those that gave evidence',
     align: 'right',
     cell: ({ exits }) => formatShare(exits.agreement),
   },

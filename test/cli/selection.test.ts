@@ -58,15 +58,17 @@ describe('generate with beams', () => {
         ['--beams', '4', '--policy', 'static', '--flush-at-end'],
         '--flush-at-end: gathers evidence for a threshold, and beams have none',
       ],
-      [
-        ['--beams', '4', '--policy', 'static', '--evidence'],
-        '--evidence: is for a threshold, and beams have none',
-      ],
     ] as const) {
       const { code, stderr } = await runCommand(['generate', '--checkpoint', 'missing', ...words, 'x'])
       assert.equal(code, 2)
       assert.equal(stderr.split('\n')[0], `error: ${error}`)
     }
+    const evaluation = ['evaluate', '--checkpoint', 'missing', '--data', 'missing.csv']
+    const asked = [...evaluation, '--beams', '4', '--policy', 'static', '--evidence']
+    const { code, stderr } = await runCommand(asked)
+    assert.equal(code, 2)
+    const message = 'error: --evidence: gathers evidence for a threshold, and beams have none'
+    assert.equal(stderr.split('\n')[0], message)
   })
 })
 

@@ -53,8 +53,8 @@ function drawScripts(
 const engineOf = (scripts: ScriptedStep[][], { layerMs, risePerPosition, exitMs }: World) =>
   new ScriptedEngine(
     [...scripts, Array.from({ length: 99 }, () => ({ shallow: 9, deep: 9, confidence: 0.9 }))],
-    (layers, positions, isExit) =>
-      layers * layerMs * (1 + risePerPosition * (positions - 1)) + (isExit ? exitMs : 0),
+    (layers, positions, numAsked) =>
+      layers * layerMs * (1 + risePerPosition * (positions - 1)) + (numAsked > 0 ? exitMs : 0),
   )
 
 /** The costs as they are measured; the last script is long enough for that. */

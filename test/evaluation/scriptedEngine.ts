@@ -28,10 +28,10 @@ export class ScriptedEngine implements DecoderEngine {
     eosId: EOS,
   } as const
 
-  /** @param passMs what a pass of some layers over some positions costs, with its exit or past it */
+  /** @param passMs what a pass of some layers over some positions costs, its exit asked for some of them or none */
   constructor(
     private readonly scripts: readonly (readonly ScriptedStep[])[],
-    private readonly passMs: (numLayers: number, numPositions: number, isExit: boolean) => number = (
+    private readonly passMs: (numLayers: number, numPositions: number, numAsked: number) => number = (
       layers,
     ) => layers,
   ) {}
@@ -59,7 +59,8 @@ export class ScriptedEngine implements DecoderEngine {
           const to = segment === 0 ? pushed[row] : lengths[row][segment - 1]
           lengths[row][segment] = to
           const numLayers = exits[segment] - (segment === 0 ? 0 : exits[segment - 1])
-          this.clockMs += this.passMs(numLayers, to - from, exit !== undefined)
+          const numAsked = exit ? (newestOnly ? Math.min(1, to - from) : to - from) : 0
+          this.clockMs += this.passMs(numLayers, to - from, numAsked)
           if (!exit) return []
           const isDeep = exits[segment] === DECODER_LAYERS
           return scripts[row]

@@ -3,9 +3,9 @@ import assert from 'node:assert/strict'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { calibrate } from '../../src/calibration/index.js'
+import { calibrate, createCalibrator } from '../../src/calibration/index.js'
 import { parseModelConfig } from '../../src/config/index.js'
-import { free, rollback, sample } from '../../src/decoding/index.js'
+import { free, lossless, rollback, sample, type Policy } from '../../src/decoding/index.js'
 import { openProfitRule, type ProfitOptions } from '../../src/pipeline/profit.node.js'
 import { DECODER_LAYERS, ScriptedEngine, SHALLOW_LAYERS } from '../evaluation/scriptedEngine.js'
 import { sampleCosts } from './sampleCosts.js'
@@ -28,7 +28,7 @@ describe('the profit rule of a checkpoint', () => {
   async function open(more: Partial<ProfitOptions> = {}) {
     const engine = new ScriptedEngine(
       SCRIPTS,
-      (layers, positions, isExit) => layers * (1 + (positions - 1) / 8) + (isExit ? 2 : 0),
+      (layers, positions, numAsked) => layers * (1 + (positions - 1) / 8) + 2 * numAsked,
     )
     let numMeasured = 0
     const rule = await openProfitRule({
@@ -58,6 +58,35 @@ describe('the profit rule of a checkpoint', () => {
       fullMs: 8 + 2,
     })
     assert.deepEqual([key.engine, key.shallowLayers, key.decoderLayers], ['scripted', 2, 8])
+  })
+
+  it('counts the last exit at the newest position of a flush, or at all where it verifies or gives evidence', async () => {
+    const flushOfEight = async (more: Partial<ProfitOptions>) => {
+      await open(more)
+      const [{ costs }] = kept()
+      rmSync(join(cacheFolder, 'costs'), { recursive: true })
+      return costs.deep[3].ms
+    }
+    const layers = 6 * (1 + 7 / 8)
+    assert.equal(await flushOfEight({}), layers + 2)
+    for (const more of [{ policy: rollback(0.5) }, { evidence: true }, { flushAtEnd: true }]) {
+      assert.equal(await flushOfEight(more), layers + 8 * 2)
+    }
+  })
+
+  it('takes confidences for exact where a calibrator learns from every sequence', async () => {
+    const adaptive = (): Policy => free(createCalibrator('beta-mixture'))
+    const isExact = async (more: Partial<ProfitOptions>) => {
+      await open(more)
+      const [{ key }] = kept()
+      rmSync(join(cacheFolder, 'costs'), { recursive: true })
+      return key.exactConfidence as boolean
+    }
+    assert.equal(await isExact({ policy: adaptive() }), false)
+    assert.equal(await isExact({ policy: adaptive(), evidence: true }), false)
+    assert.equal(await isExact({ policy: adaptive(), flushAtEnd: true }), true)
+    assert.equal(await isExact({ policy: lossless(createCalibrator('beta-mixture')) }), true)
+    assert.equal(await isExact({ policy: lossless(0.5) }), false)
   })
 
   it('measures anew for whatever makes passes cost something else', async () => {

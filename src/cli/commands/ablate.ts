@@ -40,7 +40,6 @@ const schema = z
       .meta({ placeholder: '0..1,0..1,...' }),
     lossless: unit.optional().describe('measure lossless too, at this threshold'),
     calibrator: policyShape.calibrator,
-    evidence: policyShape.evidence,
     ...loopShape,
     ...engineShape,
     ...measureShape,

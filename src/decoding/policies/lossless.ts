@@ -7,7 +7,7 @@ import type { Policy } from './policy.js'
 /**
  * As {@link free}, but the first pending token that the selection does not let stand is replaced by the deep exit's, and
  * what came after it is dropped.
- * @param threshold in [0, 1]: how sure a draft must be; or a calibrator, which then also receives the evidence
+ * @param threshold in [0, 1]: how sure a draft must be; or a calibrator, which then also receives the evidence it wants
  */
 export function lossless(threshold: number | Calibrator = 0.9): Policy {
   return {

@@ -28,7 +28,7 @@ export interface Verification {
 /** The rule that decides per token. */
 export interface Policy {
   readonly name: PolicyName
-  /** Where the rows' threshold comes from; null where there is none. A calibrator also receives the evidence. */
+  /** Where the rows' threshold comes from; null where there is none. A calibrator also receives the evidence it wants. */
   readonly threshold: number | Calibrator | null
   /**
    * Layers after which an exit is, rising; the last is where its deepest tokens come from.

@@ -12,7 +12,7 @@ const DEFAULT_BOUND = 2
  * replaced by the one that is taken there, and what came after it is dropped. Greedily, a token at most ln 2 is always the
  * deep exit's best: below that bound the output is that of `full`; with an infinite one it is that of `free`.
  * Probabilities are those before temperature, top-k and top-p.
- * @param threshold in [0, 1]: how sure a draft must be; or a calibrator, which then also receives the evidence
+ * @param threshold in [0, 1]: how sure a draft must be; or a calibrator, which then also receives the evidence it wants
  * @param bound 0 or more, in nats
  */
 export function rollback(threshold: number | Calibrator = 0.9, bound: number = DEFAULT_BOUND): Policy {

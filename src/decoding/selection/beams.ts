@@ -8,7 +8,7 @@ import type { Selection } from './selection.js'
  * The best of `beams` hypotheses by the sum of their log-probabilities over a power of their length, as transformers'
  * generate finds it. Its `check` throws `decoding.beams-policy` for policies whose exits depend on a confidence:
  * hypotheses are compared token by token, and probabilities of different exits are not comparable. And
- * `decoding.beams-evidence` for a flush at the end, which would be for the evidence that such policies gather.
+ * `decoding.beams-evidence` for evidence, and a flush at the end for it, which such policies gather.
  */
 export function beams(options: Partial<BeamOptions> & Pick<BeamOptions, 'beams'>): Selection {
   const complete = { lengthPenalty: 1, earlyStopping: false, ...options }

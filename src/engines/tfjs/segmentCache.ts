@@ -28,7 +28,7 @@ interface CachedRow {
 
 const EMPTY: CachedRow = { length: 0, block: undefined, index: 0, waiting: [] }
 
-/** Owns all its tensors. */
+/** Owns all its tensors, but what is borrowed. */
 export class SegmentCache {
   private readonly rows: CachedRow[]
 

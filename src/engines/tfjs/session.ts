@@ -43,7 +43,7 @@ export class TfjsSession implements DecoderSession {
   private readonly caches: readonly SegmentCache[]
   /** Memories side by side that the last pass of each segment read, by the rows they are for. */
   private readonly joined: Map<string, JoinedMemory>[]
-  /** Whose rows wait for the first segment; never let go, for it is the engine's. */
+  /** Whose rows wait for the first segment. */
   private readonly embedding: Shared<tf.Tensor2D>
   private isDisposed = false
 
@@ -59,7 +59,7 @@ export class TfjsSession implements DecoderSession {
     })
     this.caches = exits.map(() => new SegmentCache(this.memories.length))
     this.joined = exits.map(() => new Map<string, JoinedMemory>())
-    this.embedding = new Shared(model.weights.embedding).hold()
+    this.embedding = new Shared(model.weights.embedding, true)
   }
 
   push(row: number, token: number): void {
@@ -234,7 +234,7 @@ export class TfjsSession implements DecoderSession {
   }
 }
 
-/** Where a pass's exit is looked at: all positions where none are named, and everything may be chosen likewise. */
+/** What a pass's exit is asked for: undefined `positions`, all; undefined `forbidden`, every token may be chosen. */
 interface ExitPlaces {
   readonly positions: readonly number[] | undefined
   readonly forbidden: readonly (readonly number[])[] | undefined

@@ -15,6 +15,7 @@ import type {
   SegmentInput,
   SegmentOutput,
   SegmentRunner,
+  StateRows,
 } from '../../../src/engines/tfjs/segments.js'
 import type { HostWeights, LayerShape } from '../../../src/model/index.js'
 
@@ -172,19 +173,21 @@ export function runBothWays(
     [0, 1],
     [1, decoderLayers],
   ]) {
-    for (const exit of [
-      undefined,
+    const ofSegment = groups.map((group) => group(from, to))
+    const rows = ofSegment.reduce((sum, { batch, numPositions }) => sum + batch * numPositions, 0)
+    const some = [...new Set([rows >> 1, rows - 1])]
+    const exits = [
       { choice: undefined, wantsLogits: false },
       { choice: 'token', wantsLogits: true },
       { choice: 'token', wantsLogits: false },
       { choice: 'probabilities', wantsLogits: false },
-    ] as const) {
-      const ofSegment = groups.map((group) => group(from, to))
-      const rows = ofSegment.reduce((sum, { batch, numPositions }) => sum + batch * numPositions, 0)
+    ] as const
+    const asked = rows > 1 ? exits.flatMap((exit) => [exit, { ...exit, positions: some }]) : exits
+    for (const exit of [undefined, ...asked]) {
       const input: SegmentInput = {
         from,
         to,
-        hidden: [{ states: random(rows, dModel), start: 0, count: rows }],
+        hidden: inTwoParts(random(rows + 1, dModel)),
         groups: ofSegment,
         exit,
       }
@@ -196,6 +199,13 @@ export function runBothWays(
       check(own.run(input), { ...expected, packed, choices })
     }
   }
+}
+
+/** All but the first of some states, the last one by itself. */
+function inTwoParts(states: tf.Tensor2D): StateRows[] {
+  const count = states.shape[0] - 1
+  const last = { states, start: count, count: 1 }
+  return count === 1 ? [last] : [{ states, start: 1, count: count - 1 }, last]
 }
 
 /** What is packed, read. */

@@ -30,9 +30,9 @@ export class GraphBuilder {
   private readonly constants = new Map<string, string>()
   private numNodes = 0
 
-  /** Declares what is fed when the graph runs, float32 of any shape, and returns its name. */
-  input(name: string): string {
-    return this.node('Placeholder', [], { name, attributes: { dtype: { type: 'float32' } } })
+  /** Declares what is fed when the graph runs, of any shape, and returns its name. */
+  input(name: string, type: ElementType = 'float32'): string {
+    return this.node('Placeholder', [], { name, attributes: { dtype: { type } } })
   }
 
   /** A whole number, or a vector of them; the same ones once more are the same node. */

@@ -1,11 +1,10 @@
 // Segments by graphs: a pass is one call, whatever its number of layers. Rows that are not in step go one operation after
 // the other as elsewhere, for each number of groups would need a graph of its own, which takes longer to load than it saves.
 import * as tf from '@tensorflow/tfjs'
-import { exitLogits } from '../../../model/index.js'
 import type { DecoderLayerWeights, KeyValue, LayerShape } from '../../../model/index.js'
 import type { EngineWeights } from '../decoderWeights.js'
 import type { PositionBias } from '../positionBias.js'
-import { joinStates, statesAt } from '../segments.js'
+import { joinStates } from '../segments.js'
 import type {
   KeptStates,
   SegmentGroup,
@@ -15,7 +14,15 @@ import type {
   SourceStates,
 } from '../segments.js'
 import type { GraphRuntime, LoadedGraph } from './runtime.js'
-import { LAYER_STATES, LAYER_WEIGHTS, ofLayer, segmentGraph, type LayerWeightName } from './segmentGraph.js'
+import {
+  atSome,
+  LAYER_STATES,
+  LAYER_WEIGHTS,
+  ofLayer,
+  segmentGraph,
+  type ExitOutput,
+  type LayerWeightName,
+} from './segmentGraph.js'
 
 /** A segment's graph, and what of its inputs and outputs is the same for every pass. */
 interface SegmentPlan {
@@ -60,21 +67,14 @@ export class GraphSegments implements SegmentRunner {
       const states = [key, value, memory.key, memory.value]
       for (const [j, part] of LAYER_STATES.entries()) inputs.set(ofLayer(i, part), states[j])
     }
-    // The graph's exit looks at all positions of a pass.
-    const isWhole = exit && !exit.positions
-    if (isWhole) inputs.set('head', this.model.weights.exit.head as tf.Tensor2D)
-    const asked = isWhole ? ['logits', ...(exit.choice ? [exit.choice] : [])] : []
-    const outputs = [...presentNames, 'states', ...asked]
+    if (exit) inputs.set('head', this.model.weights.exit.head as tf.Tensor2D)
+    if (exit?.positions) inputs.set('positions', tf.tensor1d([...exit.positions], 'int32'))
+    const asked: ExitOutput[] = exit ? ['logits', ...(exit.choice ? [exit.choice] : [])] : []
+    const outputs = [...presentNames, 'states', ...(exit?.positions ? asked.map(atSome) : asked)]
     const results = graph.run(inputs, outputs)
     const [states, logits, packed] = results.slice(presentNames.length) as tf.Tensor2D[]
     const present = results.slice(0, presentNames.length) as tf.Tensor4D[]
-    const output = { hidden: states, present: [present] }
-    if (isWhole || !exit) return { ...output, logits, packed }
-    const options = { epsilon: this.model.shape.epsilon, scaleLogits: false }
-    return {
-      ...output,
-      logits: exitLogits(statesAt(states, exit.positions), this.model.weights.exit, options),
-    }
+    return { hidden: states, logits, packed, present: [present] }
   }
 
   crossKeyValue(layer: number, source: SourceStates): KeyValue {

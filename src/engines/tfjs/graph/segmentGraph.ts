@@ -30,8 +30,9 @@ export function ofLayer(
 /**
  * Inputs: `hidden` [N, D]; `biasBlock` [1, H, .., ..], whose lower right corner [1, H, P, T] is the position bias;
  * `memoryBias`, broadcast to [B, H, P, M]; `head` [D, V]; of each layer {@link LAYER_STATES}, which tell B as well, and
- * {@link LAYER_WEIGHTS}. Outputs: `states` [N, D]; `logits` [N, V] and the choices of `PackedChoice`, for which nothing is
- * computed, and no head need be fed, unless they are asked for; of each layer `presentKey` and `presentValue` [B, H, T, K].
+ * {@link LAYER_WEIGHTS}; `positions`, rows of the states. Outputs: `states` [N, D]; `logits` [N, V] and the choices of
+ * `PackedChoice`, and {@link atSome} the same of `positions` alone, for which nothing is computed, and neither head nor
+ * positions need be fed, unless they are asked for; of each layer `presentKey` and `presentValue` [B, H, T, K].
  */
 export function segmentGraph(shape: SegmentGraphShape): Chunks {
   const graph = new Graph(shape)
@@ -69,10 +70,18 @@ export function segmentGraph(shape: SegmentGraphShape): Chunks {
     hidden = graph.add(hidden, graph.product(inner, weight.feedOut))
   }
   graph.name(hidden, 'states')
-  const logits = graph.product(graph.norm(hidden), graph.input('head'))
-  graph.name(logits, 'logits')
-  graph.choices(logits)
+  const head = graph.input('head')
+  graph.exit(hidden, head, (output) => output)
+  graph.exit(graph.gather(hidden, graph.input('positions', 'int32')), head, atSome)
   return graph.finish()
+}
+
+/** What an exit can be asked for. */
+export type ExitOutput = 'logits' | PackedChoice
+
+/** The output's name where the exit is asked for some positions only. */
+export function atSome(output: ExitOutput): string {
+  return `${output}AtSome`
 }
 
 const T = { T: { type: 'float32' } } as const
@@ -85,8 +94,8 @@ class Graph {
 
   constructor(private readonly shape: SegmentGraphShape) {}
 
-  input(name: string): string {
-    return this.builder.input(name)
+  input(name: string, type: ElementType = 'float32'): string {
+    return this.builder.input(name, type)
   }
 
   /** Gives a value a name of its own. */
@@ -153,10 +162,22 @@ class Graph {
     return builder.node('Slice', [block, begin, size], { attributes: { ...T, Index: { type: 'int32' } } })
   }
 
-  /** The answers of `PackedChoice`, by their names: see `chooseInGraph`. */
-  choices(logits: string): void {
+  /** Rows of a matrix. */
+  gather(x: string, rows: string): string {
     const { builder } = this
-    const name = (choice: PackedChoice) => choice
+    const attributes = {
+      Tparams: { type: 'float32' },
+      Tindices: { type: 'int32' },
+      Taxis: { type: 'int32' },
+    } as const
+    return builder.node('GatherV2', [x, rows, builder.integers(0)], { attributes })
+  }
+
+  /** Logits of states and the answers of `PackedChoice`, under their names: see `chooseInGraph`. */
+  exit(states: string, head: string, name: (output: ExitOutput) => string): void {
+    const { builder } = this
+    const logits = this.product(this.norm(states), head)
+    this.name(logits, name('logits'))
     builder.node('ArgMax', [logits, builder.integers(1)], {
       name: name('token'),
       attributes: { ...T, Tidx: { type: 'int32' }, output_type: { type: 'int32' } },

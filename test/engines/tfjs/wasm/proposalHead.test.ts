@@ -246,7 +246,7 @@ describe('tokens proposed by an 8-bit head on wasm', () => {
     after(() => engine.dispose())
 
     /** Positions of whose proposals some came to something. */
-    async function decode(policy: Policy, exactConfidence: boolean) {
+    async function decode(policy: Policy, exactConfidence: boolean, evidence = false) {
       const { choose } = ProposalHead.prototype
       let numShown = 0
       ProposalHead.prototype.choose = function (...asked) {
@@ -255,7 +255,8 @@ describe('tokens proposed by an 8-bit head on wasm', () => {
         return proposed
       }
       try {
-        const results = await decodeAll(engine, sources, { policy, maxNewTokens: 12, exactConfidence })
+        const options = { policy, maxNewTokens: 12, exactConfidence, evidence }
+        const results = await decodeAll(engine, sources, options)
         return { results, numShown }
       } finally {
         ProposalHead.prototype.choose = choose
@@ -266,11 +267,12 @@ describe('tokens proposed by an 8-bit head on wasm', () => {
       for (const policy of [free, lossless]) {
         it(`${policy.name} at ${threshold} gives the same tokens and exits, and confidences near the exact ones`, async () => {
           const [near, exact] = [
-            await decode(policy(threshold), false),
-            await decode(policy(threshold), true),
+            await decode(policy(threshold), false, true),
+            await decode(policy(threshold), true, true),
           ]
           assert.ok(near.numShown > exact.numShown)
           let numShallow = 0
+          let numSeen = 0
           for (const [i, { confidences, evidence, ...result }] of near.results.entries()) {
             const { confidences: expected, evidence: seen, ...rest } = exact.results[i]
             assert.deepEqual(result, rest)
@@ -283,8 +285,9 @@ describe('tokens proposed by an 8-bit head on wasm', () => {
               evidence.map(({ agree }) => agree),
               seen.map(({ agree }) => agree),
             )
+            numSeen += seen.length
           }
-          assert.ok(numShallow > 0)
+          assert.ok(numShallow > 0 && numSeen > 0)
         })
       }
     }
