@@ -6,6 +6,7 @@ import {
   taskShape,
   type EngineDtype,
   type EngineName,
+  loopOptionsSchema,
   type LoopOptionsInput,
   type MatrixGroup,
 } from '../config/index.js'
@@ -88,24 +89,6 @@ export function warnOfCuts(
 
 /** The options of the decoding loop among those of a command. */
 export function loopOptionsOf(options: LoopOptionsInput): LoopOptionsInput {
-  const {
-    maxNewTokens,
-    minNewTokens,
-    noRepeatNgram,
-    maxPending,
-    flushAtEnd,
-    evidence,
-    confidence,
-    exactConfidence,
-  } = options
-  return {
-    maxNewTokens,
-    minNewTokens,
-    noRepeatNgram,
-    maxPending,
-    flushAtEnd,
-    evidence,
-    confidence,
-    exactConfidence,
-  }
+  const names = Object.keys(loopOptionsSchema.shape) as (keyof LoopOptionsInput)[]
+  return Object.fromEntries(names.map((name) => [name, options[name]]))
 }
