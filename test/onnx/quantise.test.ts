@@ -32,7 +32,7 @@ function levelsOf({ packed, scales, numInputs, numOutputs }: ReturnType<typeof q
 
 describe('quantised matrices', () => {
   for (const bits of [4, 8] as const) {
-    it(`of ${bits} bits in blocks are within a step of the matrix`, () => {
+    it(`of ${bits} bits are the nearest steps of each block's range, and lose no more than these by their scale`, () => {
       fc.assert(
         fc.property(matrices, (matrix) => {
           const blocks = quantiseBlocks(matrix, bits)
@@ -41,13 +41,27 @@ describe('quantised matrices', () => {
           const numBlocks = Math.ceil(numInputs / BLOCK_SIZE)
           assert.equal(blocks.scales.length, numBlocks * numOutputs)
           assert.equal(blocks.packed.length, (numBlocks * numOutputs * BLOCK_SIZE * bits) / 8)
+          const most = 2 ** (bits - 1)
           for (let output = 0; output < numOutputs; output++) {
-            for (let input = 0; input < numInputs; input++) {
-              const block = output * numBlocks + Math.floor(input / BLOCK_SIZE)
-              const value = matrix.data[input * numOutputs + output]
-              const error = Math.abs(level(output, input) * blocks.scales[block] - value)
-              // Half a step of rounding; a value at the short end of the range is cut by up to a whole one.
-              assert.ok(error <= 1.05 * Math.abs(blocks.scales[block]) + 1e-6, `${error}`)
+            for (let start = 0; start < numInputs; start += BLOCK_SIZE) {
+              const inputs = Array.from(
+                { length: Math.min(BLOCK_SIZE, numInputs - start) },
+                (_, i) => start + i,
+              )
+              const values = inputs.map((input) => matrix.data[input * numOutputs + output])
+              const levels = inputs.map((input) => level(output, input))
+              const extreme = values.reduce((far, x) => (Math.abs(x) > Math.abs(far) ? x : far))
+              const step = -extreme / most
+              for (const [i, value] of values.entries()) {
+                // At the short end of the range a value is cut by up to a whole step.
+                const isCut = levels[i] === most - 1 && value / step >= levels[i]
+                const off = Math.abs(value / step - levels[i])
+                assert.ok(off <= (isCut ? 1 : 0.5) + 1e-9, `${value} in steps of ${step}: ${levels[i]}`)
+              }
+              const loss = (scale: number) =>
+                values.reduce((sum, value, i) => sum + (levels[i] * scale - value) ** 2, 0)
+              const scale = blocks.scales[output * numBlocks + start / BLOCK_SIZE]
+              assert.ok(loss(scale) <= loss(step) * (1 + 1e-6) + 1e-9 * extreme ** 2, `${scale} for ${step}`)
             }
           }
         }),
